@@ -123,8 +123,8 @@ impl CallLanes {
 
 fn rules_of(rest: RestSpan) -> CoolDown {
     CoolDown {
-        floor: rest.first,
-        ceiling: rest.longest,
+        shortest: rest.first,
+        longest: rest.longest,
     }
 }
 

@@ -1,16 +1,35 @@
-//! How fast we may go: every limit at once, never exceeded, never wasted.
+//! When calls and messages may go: every limit is kept, and none is wasted.
 //!
-//! In: the lanes a call or a message needs. Out: a [`Permit`] when all of them let go at the same
-//! moment. Always: `governor` decides and we do the waiting, in order, on the one clock; nobody holds
-//! a lane while waiting for another; who waits for one lane delays nobody who does not need it.
+//! In: the lanes that a call or a message needs, and its cost. Out: a [`Permit`], as soon as all of these lanes grant
+//! it at the same moment. Always: the oldest waiter that all its lanes can grant goes first; a waiter takes nothing
+//! from a lane while it waits for another one; a waiter does not delay those that do not need its lanes.
 //!
-//! A call asks [`Pacer::permit`] for the account's lane and its endpoint's, and one that sends a text
-//! for its sender's, just before its bytes leave. A message asks [`Pacer::book`] for its campaign's,
-//! its agent's and its sender's entry lane before it begins, then [`Pacer::permit`] for the same, or
-//! is put off ([`Pacer::put_off`]) until [`Pacer::call_up`] says that its lanes grant it soon.
+//! The rooms, in reading order:
 //!
-//! `schedule` says who goes next and is pure in time; `limiter` is one lane's arithmetic; `driver` is
-//! where the clock comes in.
+//! 1. `quotas`: how often something may be done, as Twilio publishes it and as an operator sets it. Plain data.
+//! 2. `lane`: one lane, which is what a limit applies to: its limiter, its concurrency, its time slices, and its rest
+//!    after a refusal such as a 429 (cool-down).
+//! 3. `line`: who is next: the schedule, classes of waiters, starts, permits, and the task that drives the schedule.
+//!    The schedule is pure in time: only `driver` reads a clock.
+//! 4. `backlog`: messages whose turn comes later. They wait in the ledger.
+//! 5. `cluster`: lanes that several consumers share: what a consumer asks of their store, and how the store divides a
+//!    lane among them.
+//!
+//! A call asks [`Pacer::permit`] for the account's lane, its endpoint's lane and, if it sends a text, its sender's
+//! lane, just before its bytes leave. It holds the permit until the reply is in.
+//!
+//! A message asks [`Pacer::book`] before it begins, for its campaign's lane, its agent's lane and its sender's entry
+//! lane. If its turn comes soon, it waits in [`Pacer::permit`] for the same lanes. If not, it is put off
+//! ([`Pacer::put_off`]) and asks again after [`Pacer::call_up`] has called its backlog up.
+//!
+//! The crate `governor` (GCRA, the generic cell rate algorithm) decides whether a lane of this consumer grants a
+//! permit: `Limiter::ask` in `lane/limiter.rs` hands each decision to it, and the decision is applied only once all
+//! lanes of the waiter agree. Two things are computed beside it:
+//!
+//! - The moment at which a lane grants (`Limiter::due`), and what a forecast makes of it (`Track::expected`):
+//!   `governor` names that moment only when it refuses.
+//! - Starts and time slices of shared lanes: the store grants them by the same arithmetic, in SQL (`hand_out`), since
+//!   the `governor` of one consumer cannot decide for several. Within a time slice, `Limiter::ask` decides again.
 
 mod quotas;
 mod lane;
@@ -54,14 +73,14 @@ use line::table::LaneTable;
 
 use crate::clock::Clock;
 
-/// Nanoseconds since the pacer began, or how many of them.
+/// A moment, in nanoseconds since the pacer began; or a duration in nanoseconds.
 type Nanos = u64;
 
 fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
-/// Hands out permits. Cheap to copy; all copies share their lanes.
+/// Grants permits. Cheap to clone; all clones share their lanes.
 #[derive(Clone)]
 pub struct Pacer {
     shared: Arc<PacerState>,
@@ -70,11 +89,11 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer whose lanes start now, with nothing saved up.
+    /// A pacer whose lanes start now, without a saved burst.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime: one task of it waits for all who wait.
+    /// Outside a Tokio runtime: the pacer spawns one task, which wakes all waiters.
     #[must_use]
     pub fn new(settings: PacingSettings, clock: Clock) -> Self {
         let senders = Arc::new(settings.senders.clone());
@@ -88,11 +107,11 @@ impl Pacer {
         }
     }
 
-    /// Waits until all lanes let go at the same moment, and takes its turn on each of them.
+    /// Waits until all `lanes` grant a permit at the same moment.
     ///
-    /// `cost` is counted on the lanes of senders, in segments; every other lane counts one. Lanes
-    /// without a limit let go at once. Dropped before it is ready, it takes nothing. The first poll
-    /// is the place in the line.
+    /// `cost` is in SMS segments and counts on the lanes of senders; every other lane counts one. Lanes without a limit
+    /// grant at once. The waiter arrives at the first poll. A future that is dropped before it is ready takes
+    /// nothing.
     pub async fn permit(&self, lanes: &[Lane], cost: NonZeroU32) -> Permit {
         match Permit::take(&self.shared, lanes, cost) {
             Ok(permit) => permit,
@@ -102,9 +121,11 @@ impl Pacer {
 
     /// Asks when a message's turn comes on `lanes`. `cost` as for [`Self::permit`].
     ///
-    /// Up to `hold_max` it is [`Booking::Soon`]: the caller goes on to [`Self::permit`]. Beyond it the
-    /// message is to be put off, [`Self::put_off`] told when that is recorded, and to ask again as
-    /// [`Arrival::CalledUp`] after [`Self::call_up`] has named its backlog.
+    /// [`Booking::Soon`]: its turn comes within `hold_max`; the caller goes on to [`Self::permit`]. While other
+    /// messages are put off for one of the lanes, a new message is soon only within a fifteenth of `hold_max`.
+    ///
+    /// [`Booking::Later`]: the caller records the message in the ledger's backlog, then calls [`Self::put_off`]. The
+    /// message asks again as [`Arrival::CalledUp`] after [`Self::call_up`] has named its backlog.
     #[must_use = "a message that is not soon must be put off"]
     pub fn book(
         &self,
@@ -124,7 +145,7 @@ impl Pacer {
         }
     }
 
-    /// How long somebody who asked now would wait on `lanes`, behind all who wait there already.
+    /// How long a waiter that comes now would wait for `lanes`, behind all that wait there already.
     #[must_use]
     pub fn expected(&self, lanes: &[Lane]) -> Duration {
         let wait = self.shared.with(|schedule, now| {
@@ -133,8 +154,8 @@ impl Pacer {
         Duration::from_nanos(wait)
     }
 
-    /// The name of a sender's lanes: at `rate`, one of [`quotas::senders::PUBLISHED`], unless the operator gave
-    /// it one quota for all it sends.
+    /// The name of a sender's lanes. It includes `rate`, one of [`quotas::senders::PUBLISHED`], unless the operator
+    /// gave the sender one quota for all that it sends.
     #[must_use]
     pub fn sender(&self, address: &str, rate: &str) -> Sender {
         self.senders.named(address, rate)
@@ -146,7 +167,7 @@ impl Pacer {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Sets a lane's quota, none for no limit, for those who wait too; what is owed stays owed.
+    /// Sets a lane's quota; none: no limit. It applies to present waiters too, and what is owed stays owed.
     pub fn set_quota(&self, lane: &Lane, quota: Option<Quota>) {
         self.shared.with(|schedule, now| {
             for id in schedule.table.set_quota(lane, quota, now) {
@@ -155,8 +176,8 @@ impl Pacer {
         });
     }
 
-    /// Sets the quota of every agent of a campaign, as [`Self::set_quota`]; one set for an agent's own
-    /// lane goes before it.
+    /// Sets the quota of every agent of a campaign, as [`Self::set_quota`] does. A quota that is set for one agent's
+    /// lane takes precedence.
     pub fn set_agent_quota(&self, campaign: &str, quota: Option<Quota>) {
         let campaign: Arc<str> = campaign.into();
         self.shared.with(|schedule, now| {
@@ -166,7 +187,7 @@ impl Pacer {
         });
     }
 
-    /// Sets how many permits of a lane may be held at once, none for no limit.
+    /// Sets how many permits of a lane may be held at once; none: no limit.
     pub fn set_concurrency(&self, lane: &Lane, concurrency: Option<u32>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.set_concurrency(lane, concurrency, now);
@@ -180,8 +201,9 @@ impl Pacer {
             .with(|schedule, _| schedule.table.forget_campaign(campaign));
     }
 
-    /// The limit of this lane refused a call: nothing leaves on it for as long as these rules say.
-    /// `retry_after`: what the refusal asked for.
+    /// Twilio refused a call because of this lane's limit (a 429, or the error code of a full sender queue): the lane
+    /// rests for as long as `rules` say.
+    /// `retry_after`: the value of the reply's `Retry-After`.
     pub fn throttled(&self, lane: &Lane, rules: CoolDown, retry_after: Option<Duration>) {
         self.shared.with(|schedule, now| {
             let id = schedule.table.throttled(lane, rules, retry_after, now);
@@ -191,12 +213,14 @@ impl Pacer {
         });
     }
 
-    /// Twilio answered a call, known by its permit's [`Permit::mark`]: that the account has too many under
-    /// way at once, or anything else. After the first fewer are let go, until more are taken again. False
-    /// when as many were taken just now: then it was another limit that refused.
+    /// Takes note of Twilio's reply to a call, which its permit's [`Permit::mark`] identifies.
     ///
-    /// `concurrent`: how many calls of the whole account were under way, as the reply told; others' too. Fewer of ours
-    /// are let go as well while that is as many as may be.
+    /// `is_too_many`: the account has too many calls under way at once (error 20429). Then fewer are granted at once,
+    /// until Twilio accepts more again. Returns false if Twilio accepted as many just before: then another limit
+    /// refused the call.
+    ///
+    /// `concurrent`: how many calls of the whole account were under way, as the reply says; it includes calls of other
+    /// programs. This consumer's concurrency is lowered as well while the account is full by that number.
     pub fn replied(&self, mark: u64, is_too_many: bool, concurrent: Option<u32>) -> bool {
         self.shared.with(|schedule, now| {
             let account = schedule.table.id(&Lane::Account, now);
@@ -204,13 +228,13 @@ impl Pacer {
         })
     }
 
-    /// Twilio answered anything else on this lane: a refusal after it is the first in its row.
+    /// Takes note of a reply on this lane that was no refusal: the next refusal is then the first in its row.
     pub fn answered(&self, lane: &Lane) {
         self.shared
             .with(|schedule, now| schedule.table.answered(lane, now));
     }
 
-    /// How long the store takes to answer, by its slower answers of late.
+    /// How long the store takes to answer: the second slowest of its last answers.
     #[must_use]
     pub fn store_takes(&self) -> Duration {
         let takes = self
@@ -219,7 +243,7 @@ impl Pacer {
         Duration::from_nanos(takes)
     }
 
-    /// Every lane in use, in the lanes' order.
+    /// Every lane in use, ordered by lane.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {
         let mut views = self

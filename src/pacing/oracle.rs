@@ -1,4 +1,4 @@
-//! The schedule against a brute force: plain GCRA, everybody asked at every tick, the oldest first.
+//! The schedule compared with a brute force: plain GCRA, where every waiter asks at every tick, the oldest first.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -33,7 +33,7 @@ fn schedule(quotas: &[&str]) -> Schedule<usize> {
     Schedule::new(table)
 }
 
-/// One lane as a textbook has it.
+/// One lane, as a textbook describes GCRA.
 struct Plain {
     period: Nanos,
     spare: Nanos,
@@ -49,7 +49,7 @@ impl Plain {
         Self { period, spare, tat }
     }
 
-    fn lets_go(&self, now: Nanos) -> bool {
+    fn grants(&self, now: Nanos) -> bool {
         self.tat.saturating_sub(self.spare) <= now
     }
 }
@@ -62,21 +62,21 @@ struct Oracle {
 
 impl Oracle {
     fn tick(&mut self, now: Nanos) -> Vec<usize> {
-        let mut gone = Vec::new();
-        for (who, needs) in &self.waiting {
-            if needs.iter().all(|n| self.lanes[*n].lets_go(now)) {
+        let mut served = Vec::new();
+        for (waiter, needs) in &self.waiting {
+            if needs.iter().all(|n| self.lanes[*n].grants(now)) {
                 for n in needs {
                     let plain = &mut self.lanes[*n];
-                    // As of the moment it was due: the oracle's ticks are our timer's.
+                    // Charged from the moment when it was due: oracle and schedule have the same ticks.
                     plain.tat = plain.tat.max(now) + plain.period;
                 }
-                gone.push(*who);
+                served.push(*waiter);
             }
         }
-        for who in &gone {
-            self.waiting.remove(who);
+        for waiter in &served {
+            self.waiting.remove(waiter);
         }
-        gone
+        served
     }
 }
 
@@ -90,12 +90,12 @@ fn needs(random: &mut StdRng) -> Vec<usize> {
     needs
 }
 
-/// Runs both over the same arrivals and departures, and compares each tick.
+/// Runs both on the same arrivals and departures, and compares each tick. Returns how many permits were granted.
 fn compare(seed: u64) -> usize {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut ours = schedule(&QUOTAS);
+    let mut schedule = schedule(&QUOTAS);
     // The brute force has no claims.
-    ours.patience = u32::MAX;
+    schedule.patience = u32::MAX;
     let mut oracle = Oracle {
         lanes: QUOTAS
             .map(|q| Plain::new(q.parse().expect("a quota")))
@@ -108,49 +108,49 @@ fn compare(seed: u64) -> usize {
     for tick in 0..6_000_u64 {
         let now = tick * MS;
         let mut granted: Vec<Granted<usize>> = Vec::new();
-        ours.advance(now, &mut granted);
-        let mut gone: Vec<usize> = granted.drain(..).map(|granted| granted.wake).collect();
+        schedule.advance(now, &mut granted);
+        let mut served: Vec<usize> = granted.drain(..).map(|granted| granted.wake).collect();
         let mut expected = oracle.tick(now);
         if random.random_range(0..busy) == 0 {
-            let who = usize::try_from(tick).expect("small");
+            let waiter = usize::try_from(tick).expect("small");
             let needs = needs(&mut random);
             let lanes: Vec<Lane> = needs.iter().map(|n| lane(*n)).collect();
-            match ours.enter(&lanes, ONE, now, || who) {
-                Ok(_) => gone.push(who),
+            match schedule.enter(&lanes, ONE, now, || waiter) {
+                Ok(_) => served.push(waiter),
                 Err(seat) => {
-                    seats.insert(who, seat);
+                    seats.insert(waiter, seat);
                 }
             }
-            oracle.waiting.insert(who, needs);
+            oracle.waiting.insert(waiter, needs);
             expected.extend(oracle.tick(now));
         }
         if random.random_range(0..busy * 4) == 0
-            && let Some(who) = oracle.waiting.keys().next_back().copied()
+            && let Some(waiter) = oracle.waiting.keys().next_back().copied()
         {
-            oracle.waiting.remove(&who);
-            assert!(ours.leave(seats[&who], now));
-            ours.advance(now, &mut granted);
+            oracle.waiting.remove(&waiter);
+            assert!(schedule.leave(seats[&waiter], now));
+            schedule.advance(now, &mut granted);
             assert!(
                 granted.is_empty(),
                 "a waiter that left takes nothing and frees nothing"
             );
         }
-        gone.sort_unstable();
+        served.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(gone, expected, "seed {seed}, at {tick} ms");
-        total += gone.len();
+        assert_eq!(served, expected, "seed {seed}, at {tick} ms");
+        total += served.len();
     }
     total
 }
 
 #[test]
-fn the_schedule_lets_go_exactly_whom_a_brute_force_lets_go() {
+fn the_schedule_grants_exactly_what_a_brute_force_grants() {
     let total: usize = (0..60).map(compare).sum();
     assert!(total > 3_000, "{total}");
 }
 
 #[test]
-fn with_claims_costs_and_permits_given_back_no_lane_is_ever_exceeded_and_all_are_let_go() {
+fn with_claims_and_permits_given_back_no_lane_is_exceeded_and_every_waiter_is_granted() {
     for seed in 0..20 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut schedule = schedule(&QUOTAS);
@@ -158,15 +158,15 @@ fn with_claims_costs_and_permits_given_back_no_lane_is_ever_exceeded_and_all_are
         let mut needed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut log: Vec<(Nanos, usize)> = Vec::new();
         let mut now = 0;
-        for who in 0..400 {
+        for waiter in 0..400 {
             now += random.random_range(0..40) * MS / 3;
             let needs = needs(&mut random);
             let lanes: Vec<Lane> = needs.iter().map(|n| lane(*n)).collect();
-            needed.insert(who, needs);
+            needed.insert(waiter, needs);
             let mut granted = Vec::new();
             schedule.advance(now, &mut granted);
             log.extend(granted.iter().map(|g| (now, g.wake)));
-            let Ok(held) = schedule.enter(&lanes, ONE, now, || who) else {
+            let Ok(held) = schedule.enter(&lanes, ONE, now, || waiter) else {
                 continue;
             };
             if random.random_range(0..3) == 0 {
@@ -174,54 +174,55 @@ fn with_claims_costs_and_permits_given_back_no_lane_is_ever_exceeded_and_all_are
                 let mut freed = Vec::new();
                 schedule.advance(now, &mut freed);
                 log.extend(freed.iter().map(|g| (now, g.wake)));
-                needed.remove(&who);
+                needed.remove(&waiter);
             } else {
-                log.push((now, who));
+                log.push((now, waiter));
             }
         }
         log.extend(
             run(&mut schedule, 2_000_000 * MS)
                 .iter()
-                .map(|(at, who, _)| (*at, *who)),
+                .map(|(at, waiter, _)| (*at, *waiter)),
         );
-        assert_eq!(log.len(), needed.len(), "seed {seed}: everybody once");
+        assert_eq!(log.len(), needed.len(), "seed {seed}: every waiter once");
         let mut plain = QUOTAS.map(|q| Plain::new(q.parse().expect("a quota")));
-        for (at, who) in log {
-            for n in &needed[&who] {
-                assert!(plain[*n].lets_go(at), "seed {seed}: lane {n} at {at}");
+        for (at, waiter) in log {
+            for n in &needed[&waiter] {
+                assert!(plain[*n].grants(at), "seed {seed}: lane {n} at {at}");
                 plain[*n].tat = plain[*n].tat.max(at) + plain[*n].period;
             }
         }
     }
 }
 
-/// Runs until `until`, at the schedule's own alarms; who was let go and when.
+/// Runs until `until`, at the schedule's own alarms. Returns each granted permit: when, for which waiter, what it
+/// holds.
 fn run(schedule: &mut Schedule<usize>, until: Nanos) -> Vec<(Nanos, usize, Vec<LaneHold>)> {
-    let mut gone = Vec::new();
+    let mut served = Vec::new();
     while let Some(now) = schedule.next_alarm().filter(|at| *at <= until) {
         let mut granted = Vec::new();
         schedule.advance(now, &mut granted);
-        gone.extend(granted.into_iter().map(|g| (now, g.wake, g.held)));
+        served.extend(granted.into_iter().map(|g| (now, g.wake, g.held)));
     }
-    gone
+    served
 }
 
 #[test]
-fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
-    // Slots at 7 and 11 a second, out of phase, never open together, and each lane has its crowd.
+fn a_waiter_of_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
+    // Slots at 7 and 11 a second are out of phase and never free together, and each lane has its crowd.
     let mut schedule = schedule(&["7/s", "11/s"]);
     let shift = std::time::Duration::from_millis(1_051);
     let rules = CoolDown {
-        floor: shift,
-        ceiling: shift,
+        shortest: shift,
+        longest: shift,
     };
     schedule.table.throttled(&lane(1), rules, None, 0);
-    for who in 0..400 {
-        let needs: &[Lane] = match who % 2 {
+    for waiter in 0..400 {
+        let needs: &[Lane] = match waiter % 2 {
             0 => &[lane(0)],
             _ => &[lane(1)],
         };
-        assert!(schedule.enter(needs, ONE, 0, || who).is_err());
+        assert!(schedule.enter(needs, ONE, 0, || waiter).is_err());
     }
     assert!(
         schedule
@@ -229,15 +230,19 @@ fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
             .is_err()
     );
     // A crowd keeps coming behind it.
-    for who in 2_000..3_000 {
-        assert!(schedule.enter(&[lane(who % 2)], ONE, 0, || who).is_err());
+    for waiter in 2_000..3_000 {
+        assert!(
+            schedule
+                .enter(&[lane(waiter % 2)], ONE, 0, || waiter)
+                .is_err()
+        );
     }
-    let gone = run(&mut schedule, 60_000 * MS);
-    let at = |wanted: usize| gone.iter().position(|(_, who, _)| *who == wanted);
-    let both = gone[at(1_000).expect("let go")].0;
-    let last_before = gone[at(398).expect("let go")]
+    let served = run(&mut schedule, 60_000 * MS);
+    let at = |wanted: usize| served.iter().position(|(_, waiter, _)| *waiter == wanted);
+    let both = served[at(1_000).expect("granted")].0;
+    let last_before = served[at(398).expect("granted")]
         .0
-        .max(gone[at(399).expect("let go")].0);
+        .max(served[at(399).expect("granted")].0);
     assert!(
         both < last_before + 3_000 * MS,
         "{both} after {last_before}"
@@ -245,26 +250,32 @@ fn who_needs_two_busy_lanes_out_of_step_is_not_passed_over_for_ever() {
 }
 
 #[test]
-fn a_crowd_for_one_agent_is_asked_about_once_a_slot() {
+fn a_crowd_for_one_agent_asks_once_per_slot() {
     let mut schedule = schedule(&["100/s", "10/min"]);
-    for who in 0..5_000 {
-        let _ = schedule.enter(&[lane(0), lane(1)], ONE, 0, || who);
+    for waiter in 0..5_000 {
+        let _ = schedule.enter(&[lane(0), lane(1)], ONE, 0, || waiter);
     }
-    for who in 5_000..5_100 {
-        let _ = schedule.enter(&[lane(0)], ONE, 0, || who);
+    for waiter in 5_000..5_100 {
+        let _ = schedule.enter(&[lane(0)], ONE, 0, || waiter);
     }
-    let gone = run(&mut schedule, 1_100 * MS);
-    let others = gone.iter().filter(|(_, who, _)| *who >= 5_000).count();
-    assert!(others >= 99, "{others} of 100 were let go beside the crowd");
+    let served = run(&mut schedule, 1_100 * MS);
+    let others = served
+        .iter()
+        .filter(|(_, waiter, _)| *waiter >= 5_000)
+        .count();
+    assert!(
+        others >= 99,
+        "{others} of 100 were granted beside the crowd"
+    );
 }
 
 #[test]
-fn places_are_freed_in_order_and_never_exceeded() {
+fn concurrency_is_freed_in_order_and_never_exceeded() {
     let mut schedule = schedule(&["1000/s"]);
     let id = schedule.table.set_concurrency(&Lane::Account, Some(3), 0);
     let mut held = Vec::new();
-    for who in 0..50 {
-        if let Ok(permit) = schedule.enter(&[Lane::Account, lane(0)], ONE, MS * 2, || who) {
+    for waiter in 0..50 {
+        if let Ok(permit) = schedule.enter(&[Lane::Account, lane(0)], ONE, MS * 2, || waiter) {
             held.push(permit);
         }
     }

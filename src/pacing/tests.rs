@@ -1,4 +1,4 @@
-//! The pacer on the paused clock: what a caller may rely on.
+//! The pacer on a paused clock: its guarantees to callers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,8 +14,8 @@ pub(super) const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 /// How a lane rests after a 429.
 const RATE: CoolDown = CoolDown {
-    floor: Duration::from_millis(100),
-    ceiling: Duration::from_secs(60),
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(60),
 };
 
 pub(super) fn quota(text: &str) -> Option<Quota> {
@@ -48,7 +48,7 @@ fn worst_second(times: &[u64]) -> usize {
     times.iter().map(in_window).max().unwrap_or(0)
 }
 
-/// `count` waiters of one lane, coming after waits that `gap` gives; when they were let go, in the
+/// Lets `count` waiters of one lane arrive, with the pauses that `gap` returns. Returns when each was granted, in the
 /// order of arrival.
 async fn arrive(
     pacer: &Pacer,
@@ -58,13 +58,13 @@ async fn arrive(
 ) -> Vec<u64> {
     let start = tokio::time::Instant::now();
     let mut waiters = JoinSet::new();
-    for who in 0..count {
+    for waiter in 0..count {
         let (pacer, lane) = (pacer.clone(), lane.clone());
         waiters.spawn(async move {
             let _permit = pacer.permit(&[lane], ONE).await;
-            (who, millis(start))
+            (waiter, millis(start))
         });
-        // Each takes its place in the line before the next one comes.
+        // Each takes its turn in the line before the next one arrives.
         tokio::task::yield_now().await;
         match gap() {
             0 => {}
@@ -112,7 +112,7 @@ async fn a_busy_lane_is_used_up_to_its_margin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_process_makes_up_for_a_predecessor() {
+async fn a_new_process_allows_for_what_a_previous_one_used() {
     let pacer = pacer();
     let fast = endpoint(&pacer, "x", "10/s, burst 10");
     let start = tokio::time::Instant::now();
@@ -121,11 +121,15 @@ async fn a_new_process_makes_up_for_a_predecessor() {
     let agent = Lane::agent("spring", "alice");
     pacer.set_agent_quota("spring", quota("1/min"));
     let _slow = pacer.permit(&[agent], ONE).await;
-    assert_eq!(millis(start), 102, "a slow lane's first may go");
+    assert_eq!(
+        millis(start),
+        102,
+        "a slow lane grants its first permit at once"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_at_its_limit_delays_nobody_who_does_not_need_it() {
+async fn a_lane_at_its_limit_delays_no_waiter_that_does_not_need_it() {
     let pacer = pacer();
     let shared = endpoint(&pacer, "x", "100/s");
     pacer.set_agent_quota("spring", quota("1/hr"));
@@ -155,11 +159,11 @@ async fn a_waiter_that_is_dropped_takes_nothing() {
     let lane = endpoint(&pacer, "x", "1/s");
     let start = tokio::time::Instant::now();
     let mut waiters = Vec::new();
-    for who in 0..20 {
+    for waiter in 0..20 {
         let (pacer, lane) = (pacer.clone(), lane.clone());
         waiters.push(tokio::spawn(async move {
             let _permit = pacer.permit(&[lane], ONE).await;
-            who
+            waiter
         }));
         tokio::task::yield_now().await;
     }
@@ -177,7 +181,7 @@ async fn a_waiter_that_is_dropped_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
+async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_concurrency() {
     let pacer = pacer();
     let lane = endpoint(&pacer, "x", "1/s");
     pacer.set_concurrency(&Lane::Account, Some(1));
@@ -185,7 +189,7 @@ async fn a_permit_that_was_granted_but_never_taken_frees_its_slot_and_place() {
     let lanes = [Lane::Account, lane];
     let mut waiting = Box::pin(pacer.permit(&lanes, ONE));
     assert!(futures::poll!(&mut waiting).is_pending());
-    // Let go in the meantime, and nobody listens.
+    // The permit is granted in the meantime, and is not polled.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     drop(waiting);
     let permit = pacer.permit(&lanes, ONE).await;
@@ -240,7 +244,7 @@ async fn segments_count_for_the_sender_and_calls_for_the_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_quota_acts_on_those_who_wait() {
+async fn another_quota_applies_to_present_waiters() {
     let pacer = pacer();
     let lane = Lane::campaign("spring");
     pacer.set_quota(&lane, quota("1/hr"));
@@ -250,7 +254,7 @@ async fn another_quota_acts_on_those_who_wait() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let start = tokio::time::Instant::now();
     pacer.set_quota(&lane, quota("10/s"));
-    drop(waiter.await.expect("let go"));
+    drop(waiter.await.expect("granted"));
     assert!(millis(start) <= 103, "{}", millis(start));
     pacer.set_quota(&lane, None);
     for _ in 0..100 {
@@ -269,7 +273,7 @@ async fn a_429_rests_its_lane_and_no_other() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let start = tokio::time::Instant::now();
     pacer.throttled(&cooled, RATE, Some(Duration::from_secs(5)));
-    // Acted on even where there is no quota.
+    // A lane without a quota rests too.
     pacer.throttled(&Lane::endpoint("fetch_conversation"), RATE, None);
     drop(pacer.permit(&[other], ONE).await);
     assert_eq!(millis(start), 0);
@@ -320,7 +324,7 @@ async fn the_same_arrivals_give_the_same_log() {
         let mut random = StdRng::seed_from_u64(4);
         let start = tokio::time::Instant::now();
         let mut waiters = JoinSet::new();
-        for who in 0..300 {
+        for waiter in 0..300 {
             let shared = endpoint(&pacer, "x", "50/s");
             let lanes = [
                 shared,
@@ -330,7 +334,7 @@ async fn the_same_arrivals_give_the_same_log() {
             let (pacer, log) = (pacer.clone(), log.clone());
             waiters.spawn(async move {
                 let _permit = pacer.permit(&lanes, ONE).await;
-                log.lock().expect("no panic").push((millis(start), who));
+                log.lock().expect("no panic").push((millis(start), waiter));
             });
         }
         waiters.join_all().await;

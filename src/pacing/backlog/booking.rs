@@ -1,8 +1,8 @@
-//! When a message's turn comes: soon enough to wait for it here, or later, in the ledger.
+//! Booking: whether a message's turn comes soon enough to wait for it, or later, in the ledger's backlog.
 //!
-//! In: the lanes a message needs before it begins, how long we hold one. Out: whether it waits here. Always: no
-//! message holds time of a lane that it cannot use soon; who comes for the first time does not go before those
-//! that are put off, unless a lane would stand idle.
+//! In: the lanes that a message needs before it begins, and how long a message may wait in hand. Out: whether it waits.
+//! Always: no message takes time of a lane that it cannot use soon; a new message does not pass messages that are put
+//! off, unless a lane would be idle.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::pacing::line::Schedule;
 use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Lane, LaneKind, Nanos, nanos};
 
-/// A new message waits here while others are put off only if its lanes grant it within this part of a hold, a fifteenth:
-/// so a lane is not idle between two calls of a backlog, which come half a second apart.
+/// While other messages are put off, a new message waits only if its lanes grant it within a fifteenth of a hold. This
+/// fills a lane between two calls of a backlog, which come half a second apart.
 const NEAR: u64 = 15;
 
-/// How a message comes to ask for its turn.
+/// Why a message asks for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// For the first time, or after a delay that its pace was not the reason of.
+    /// It asks for the first time, or after a delay with another reason than its pace.
     First,
-    /// As [`Arrival::First`], for a message that may not be able to begin when its turn comes: nothing is counted for its
-    /// campaign yet.
+    /// As [`Arrival::First`], for a message that may not be able to begin when its turn comes: nothing is counted for
+    /// its campaign yet.
     Tentative,
     /// Its backlog was called up.
     CalledUp,
@@ -34,19 +34,19 @@ pub enum Arrival {
 pub enum Booking {
     /// Soon enough to wait for the permit.
     Soon,
-    /// Later: it is put off. About then its turn comes, as far as is known by now.
+    /// Later: the message is to be put off. Its turn comes at about this time, as estimated now.
     Later(Timestamp),
 }
 
-/// The same, in our own time.
+/// As [`Booking`], with a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) enum Expectation {
     Soon,
-    /// So long from now.
+    /// After this time from now.
     In(Nanos),
 }
 
-/// What a message needs before it begins.
+/// The lanes that a message needs before it begins, and its cost.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pacing) struct Needs<'a> {
     pub(in crate::pacing) lanes: &'a [Lane],
@@ -54,7 +54,7 @@ pub(in crate::pacing) struct Needs<'a> {
     pub(in crate::pacing) cost: NonZeroU32,
 }
 
-/// The moment at which somebody who comes now is let go by `lanes`, after all who wait there.
+/// The moment at which all `lanes` grant a waiter that comes now, after all that wait there.
 pub(in crate::pacing) fn expected(table: &mut LaneTable, lanes: &[Lane], now: Nanos) -> Nanos {
     let ids = table.ids(lanes, now);
     let consumers = table.consumers;
@@ -64,7 +64,7 @@ pub(in crate::pacing) fn expected(table: &mut LaneTable, lanes: &[Lane], now: Na
     queued.max().unwrap_or(now)
 }
 
-/// Says whether a message waits here.
+/// Decides whether a message waits for its permit or is put off.
 pub(in crate::pacing) fn book<W>(
     schedule: &mut Schedule<W>,
     needs: Needs<'_>,
@@ -101,8 +101,8 @@ pub(in crate::pacing) fn book<W>(
     Expectation::Soon
 }
 
-/// Counts what the message's campaign has of the lanes that it shares with others: of what was called up, that
-/// was counted when it was.
+/// Counts a message that was not called up towards its campaign's portion of a sender's lanes. A message that was
+/// called up was counted then.
 fn charge(table: &mut LaneTable, needs: Needs<'_>, ids: &[usize], now: Nanos) {
     let campaign = needs.lanes.iter().find_map(|lane| match lane {
         Lane::Campaign(id) => Some(id),

@@ -1,9 +1,9 @@
-//! How many messages of which backlogs come back now.
+//! Calling up: how many messages of which backlogs come back now.
 //!
-//! In: the backlogs, the weights of their campaigns. Out: calls, for which the lanes' time is reserved. Always: no
-//! more is called up than the lanes grant soon. Of several campaigns on one sender the one is next that had least
-//! of it for its weight; of its backlogs the one whose agent is free first, and of those whose agents are free
-//! when the sender is, the one with the oldest message.
+//! In: the backlogs, the weights of their campaigns. Out: calls, for which the lanes' time is reserved. Always: no more
+//! messages are called up than their lanes grant soon. Of several campaigns on one sender, the next is the one with the
+//! smallest portion for its weight. Of its backlogs, the next is the one whose agent is free first; if several agents
+//! are free when the sender is, the one with the oldest message.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -18,21 +18,22 @@ use crate::pacing::line::Schedule;
 use crate::pacing::line::table::LaneTable;
 use crate::pacing::{Nanos, Pacer};
 
-/// The most messages of one campaign that are called up and have not arrived: its queue is not to become its
+/// How many messages of one campaign may be called up without having arrived: otherwise its queue would become its
 /// backlog.
 const CALLED_MAX: u32 = 1_000;
 
-/// How many messages of a backlog are to come back now. The caller reports the result to [`crate::pacing::Pacer::called_up`].
+/// A call for the oldest messages of a backlog. The caller reports the result to
+/// [`crate::pacing::Pacer::called_up`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BacklogCall {
     pub campaign: Arc<str>,
     /// The backlog's name.
     pub backlog: Arc<str>,
-    /// How many of its oldest messages.
+    /// How many of its oldest messages are to come back.
     pub messages: u32,
 }
 
-/// The campaigns that are worked on, and their weights.
+/// The campaigns that this consumer works on, and their weights.
 pub(super) type Weights = BTreeMap<Arc<str>, NonZeroU32>;
 
 /// The backlogs of one campaign on the same shared lanes.
@@ -40,8 +41,9 @@ pub(super) type Weights = BTreeMap<Arc<str>, NonZeroU32>;
 struct Group {
     /// When its shared lanes grant one more message.
     free: Nanos,
-    /// By when the agent is free, and the age of the oldest message.
+    /// Its backlogs, by the moment at which their lanes are free, and then by the age of their oldest message.
     next: BinaryHeap<Reverse<(Nanos, i64, Key)>>,
+    /// How many of its messages are called up now.
     called: u32,
 }
 
@@ -49,7 +51,8 @@ struct Group {
 type GroupKey = (Arc<str>, Vec<usize>);
 
 impl Pacer {
-    /// A message was put off, and that is recorded in the backlog of its lanes ([`backlog_name`]).
+    /// Takes note of a message that was put off, after the ledger recorded it in the backlog of its lanes
+    /// ([`backlog_name`]).
     pub fn put_off(&self, campaign: &str, put_off: PutOff) {
         let key = (campaign.into(), backlog_name(&put_off.lanes).into());
         self.shared.with(|schedule, now| {
@@ -60,7 +63,7 @@ impl Pacer {
         });
     }
 
-    /// Takes note of a backlog that the ledger has; `oldest`: the age of its oldest message, as
+    /// Takes note of a backlog in the ledger. `oldest`: the age of its oldest message, as
     /// [`PutOff::since`].
     pub fn note_backlog(&self, campaign: &str, backlog: &str, oldest: i64) {
         let key = (campaign.into(), backlog.into());
@@ -72,9 +75,9 @@ impl Pacer {
         });
     }
 
-    /// How many messages of which backlogs are to come back now, at most `most` in all. `weights`: the
-    /// campaigns that are worked on. The caller reports the result of each to [`Self::called_up`].
-    #[must_use = "what is called up holds its lanes' time until it has come"]
+    /// Calls backlogs up: how many messages of which backlogs are to come back now, at most `most` in all. `weights`:
+    /// the campaigns that this consumer works on. The caller reports the result of each call to [`Self::called_up`].
+    #[must_use = "a call reserves its lanes' time until its messages arrive"]
     pub fn call_up(
         &self,
         weights: &BTreeMap<Arc<str>, NonZeroU32>,
@@ -89,18 +92,18 @@ impl Pacer {
         })
     }
 
-    /// The result of a call. None: the call failed.
-    pub fn called_up(&self, call: &BacklogCall, came: Option<CallResult>) {
+    /// Takes the result of a call. None: the call failed.
+    pub fn called_up(&self, call: &BacklogCall, result: Option<CallResult>) {
         let key = (call.campaign.clone(), call.backlog.clone());
         self.shared.with(|schedule, now| {
             let Schedule {
                 table, backlogs, ..
             } = schedule;
-            backlogs.called_up(table, &key, call.messages, came, now);
+            backlogs.called_up(table, &key, call.messages, result, now);
         });
     }
 
-    /// A message has arrived that was called up from this backlog: here, or at this consumer's word elsewhere.
+    /// Takes note of a message that was called up from this backlog, by this or another consumer, and has arrived here.
     pub fn arrived(&self, campaign: &str, backlog: &str) {
         let key = (campaign.into(), backlog.into());
         self.shared.with(|schedule, now| {
@@ -113,8 +116,8 @@ impl Pacer {
 }
 
 impl Backlogs {
-    /// Says how many of which backlogs are to come back now, at most `most`, and reserves their lanes' time.
-    /// Backlogs of campaigns without a weight are forgotten: those who work on them know of theirs.
+    /// Calls at most `most` messages up and reserves their lanes' time. Backlogs of campaigns without a weight are
+    /// forgotten: a consumer that works on such a campaign knows its backlogs.
     pub(in crate::pacing) fn call_up(
         &mut self,
         table: &mut LaneTable,
@@ -128,8 +131,8 @@ impl Backlogs {
         let mut groups = self.groups(table, now);
         share(table, &groups, weights);
         let mut load = Load::default();
-        for some in in_hand {
-            load.add(table, some);
+        for waiters in in_hand {
+            load.add(table, waiters);
         }
         let mut on_their_way = BTreeMap::<Arc<str>, u32>::new();
         for (key, backlog) in &self.all {
@@ -199,7 +202,7 @@ impl Backlogs {
         groups
     }
 
-    /// Drops the backlogs at a group's head whose lanes grant no more; whether one is left.
+    /// Drops the backlogs at a group's head whose lanes have no room. Returns whether a backlog is left.
     fn has_next(&self, table: &mut LaneTable, load: &Load, group: &mut Group, now: Nanos) -> bool {
         while let Some(Reverse((_, _, key))) = group.next.peek() {
             let lanes = self.all.get(key).map(|it| table.ids(&it.lanes, now));
@@ -212,16 +215,19 @@ impl Backlogs {
     }
 }
 
-/// Tells each shared lane which campaigns have messages put off for it.
+/// Tells each shared lane which campaigns have messages that are put off for it.
 fn share(table: &mut LaneTable, groups: &BTreeMap<GroupKey, Group>, weights: &Weights) {
-    let mut of = BTreeMap::<usize, Weights>::new();
+    let mut by_lane = BTreeMap::<usize, Weights>::new();
     for (campaign, shared) in groups.keys() {
         let weight = weights.get(campaign).copied().unwrap_or(NonZeroU32::MIN);
         for id in shared {
-            of.entry(*id).or_default().insert(campaign.clone(), weight);
+            by_lane
+                .entry(*id)
+                .or_default()
+                .insert(campaign.clone(), weight);
         }
     }
-    for (id, weights) in of {
+    for (id, weights) in by_lane {
         table.tracks[id].coming.portions.keep(&weights);
     }
 }

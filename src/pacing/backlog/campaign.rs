@@ -1,4 +1,4 @@
-//! A campaign of the play of backlogs: what an operator says of it, and where its messages are.
+//! A campaign in the simulation of backlogs (`play`): its settings, and where its messages are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub(super) struct Message {
     pub(super) called_from: Option<String>,
 }
 
-/// A campaign: what an operator says of it, and where its messages are.
+/// A campaign: its settings, and where its messages are.
 pub(in crate::pacing) struct Campaign {
     pub(in crate::pacing) id: Arc<str>,
     pub(super) weight: u32,
@@ -21,7 +21,7 @@ pub(in crate::pacing) struct Campaign {
     pub(in crate::pacing) agents: usize,
     pub(super) queue: VecDeque<Message>,
     pub(in crate::pacing) backlogs: BTreeMap<String, BTreeSet<(i64, Option<usize>)>>,
-    /// When one of its messages was begun.
+    /// When each of its messages was begun.
     pub(in crate::pacing) begun: Vec<Nanos>,
     /// The numbers of those messages, in that order.
     pub(in crate::pacing) order: Vec<i64>,

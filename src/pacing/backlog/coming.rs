@@ -1,22 +1,24 @@
-//! What is to come to one lane: messages that were called up, and those that are put off still.
+//! The messages that will come to one lane: those that were called up, and those that are still put off.
 //!
-//! In: what is put off, called up, and arrives. Out: how much of the lane's time it takes, and how much of it
-//! each campaign had. Always: what is reserved is given back, used or not.
+//! In: messages that are put off, called up, and arrive. Out: how much of the lane's time they will take, and each
+//! campaign's portion of it so far. Always: a reservation is given back, used or not.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-/// What a cost of one is, for a campaign of weight one: divided by weights, it stays exact enough.
+/// The unit of portions: a cost of one for a campaign of weight one. It is large, so that a division by a weight stays
+/// exact enough.
 pub(super) const UNIT: u64 = 1_000_000;
 
-/// What is to come to one lane.
+/// The messages that will come to one lane.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pacing) struct Coming {
-    /// What messages cost that were called up and have not arrived.
+    /// The cost of the messages that were called up and have not arrived.
     reserved: u64,
-    /// How many backlogs need this lane, and what their messages cost as far as is known.
+    /// How many backlogs need this lane.
     backlogs: u32,
+    /// The cost of their messages, as far as it is known.
     put_off: u64,
     pub(super) portions: Portions,
 }
@@ -34,12 +36,12 @@ impl Coming {
         self.reserved
     }
 
-    /// What is reserved, and what is put off.
+    /// The cost of the messages that were called up or are put off.
     pub(in crate::pacing) fn all(&self) -> u64 {
         self.reserved.saturating_add(self.put_off)
     }
 
-    /// A backlog comes that needs this lane, or its last message went.
+    /// Counts a backlog that needs this lane: it gets its first message, or loses its last.
     pub(super) fn count_backlog(&mut self, comes: bool) {
         self.backlogs = match comes {
             true => self.backlogs + 1,
@@ -51,7 +53,7 @@ impl Coming {
         self.backlogs > 0
     }
 
-    /// A backlog's messages cost so much by now, and not what they cost before.
+    /// A backlog's messages cost `now`, and no longer `before`.
     pub(in crate::pacing) fn put_off(&mut self, before: u64, now: u64) {
         self.put_off = self.put_off.saturating_sub(before).saturating_add(now);
     }
@@ -61,65 +63,66 @@ impl Coming {
     }
 }
 
-/// What one campaign had of a lane.
+/// One campaign's portion of a lane.
 #[derive(Clone, Copy, Debug)]
 struct Portion {
     weight: NonZeroU32,
-    /// The cost of what it had, divided by its weight.
+    /// The cost of the messages that it has had, divided by its weight.
     had: u64,
 }
 
-/// What each campaign had of a lane on which several have messages put off: the one that had least for its
-/// weight is next. Who could take nothing for a while has no claim on what the others had meanwhile (start-time
-/// fair queueing, Goyal, Vin and Cheng 1996).
+/// The portions of a lane for which several campaigns have messages that are put off: the campaign with the smallest
+/// portion for its weight is next. A campaign that could take nothing for a while does not catch up on what the others
+/// had meanwhile (start-time fair queueing, Goyal, Vin and Cheng 1996).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Portions {
-    of: BTreeMap<Arc<str>, Portion>,
-    /// What the campaign that was last next had by then.
+    portions: BTreeMap<Arc<str>, Portion>,
+    /// The portion of the campaign that was next most recently, when it was (the virtual time).
     time: u64,
 }
 
 impl Portions {
-    /// Takes note of which campaigns have messages put off, and their weights.
+    /// Sets which campaigns have messages that are put off, and their weights.
     pub(in crate::pacing) fn keep(&mut self, weights: &BTreeMap<Arc<str>, NonZeroU32>) {
-        self.of.retain(|campaign, _| weights.contains_key(campaign));
+        self.portions
+            .retain(|campaign, _| weights.contains_key(campaign));
         for (campaign, weight) in weights {
             let had = self.time;
             let new = Portion {
                 weight: *weight,
                 had,
             };
-            let portion = self.of.entry(campaign.clone()).or_insert(new);
+            let portion = self.portions.entry(campaign.clone()).or_insert(new);
             portion.weight = *weight;
         }
     }
 
-    /// A campaign was next, and has something of `cost`.
+    /// Counts a message of `cost` for the campaign that was next.
     pub(in crate::pacing) fn serve(&mut self, campaign: &str, cost: u64) {
-        if let Some(portion) = self.of.get(campaign) {
+        if let Some(portion) = self.portions.get(campaign) {
             self.time = self.time.max(portion.had);
         }
         self.charge(campaign, cost);
     }
 
-    /// A campaign has something of `cost`, whether it was next or not.
+    /// Counts a message of `cost` for a campaign, whether it was next or not.
     pub(in crate::pacing) fn charge(&mut self, campaign: &str, cost: u64) {
         let time = self.time;
-        if let Some(portion) = self.of.get_mut(campaign) {
+        if let Some(portion) = self.portions.get_mut(campaign) {
             portion.had = portion.had.max(time).saturating_add(portion.share(cost));
         }
     }
 
-    /// A campaign has not had something of `cost`.
+    /// Takes back a message of `cost` that a campaign was counted for and did not have.
     pub(super) fn refund(&mut self, campaign: &str, cost: u64) {
-        if let Some(portion) = self.of.get_mut(campaign) {
+        if let Some(portion) = self.portions.get_mut(campaign) {
             portion.had = portion.had.saturating_sub(portion.share(cost));
         }
     }
 
-    /// How much more than the one that was last next a campaign had, for its weight.
+    /// How far a campaign's portion is ahead of the virtual time.
     pub(in crate::pacing) fn lead(&self, campaign: &str) -> u64 {
-        let had = self.of.get(campaign).map_or(0, |portion| portion.had);
+        let had = self.portions.get(campaign).map_or(0, |portion| portion.had);
         had.saturating_sub(self.time)
     }
 }
@@ -134,13 +137,14 @@ impl Portion {
 mod tests {
     use super::*;
 
-    fn weights(of: &[(&str, u32)]) -> BTreeMap<Arc<str>, NonZeroU32> {
+    fn weights(weights: &[(&str, u32)]) -> BTreeMap<Arc<str>, NonZeroU32> {
         let weight = |weight| NonZeroU32::new(weight).expect("not zero");
-        let of = of.iter().map(|(name, of)| (Arc::from(*name), weight(*of)));
-        of.collect()
+        let weights = weights.iter();
+        let weights = weights.map(|(name, value)| (Arc::from(*name), weight(*value)));
+        weights.collect()
     }
 
-    /// The campaign that is next, which then has something of `cost`.
+    /// The campaign that is next, which is then counted a message of `cost`.
     fn next(portions: &mut Portions, names: &[&'static str], cost: u64) -> &'static str {
         let next = names.iter().min_by_key(|name| portions.lead(name));
         let next = next.expect("there are some");
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_share_by_weight_and_who_comes_has_no_claim_on_what_was() {
+    fn each_campaign_has_its_share_by_weight_and_one_that_comes_back_does_not_catch_up() {
         let mut portions = Portions::default();
         portions.keep(&weights(&[("spring", 1), ("autumn", 3)]));
         let had: Vec<_> = (0..400)
@@ -157,7 +161,7 @@ mod tests {
             .collect();
         let springs = |had: &[&str]| had.iter().filter(|name| **name == "spring").count();
         assert_eq!(springs(&had), 100);
-        // Spring is away for long, or could take nothing; then it has its share and no more.
+        // Spring is away for long, or could take nothing; after that it has its share and no more.
         portions.keep(&weights(&[("autumn", 3)]));
         for _ in 0..1_000 {
             portions.serve("autumn", 1);

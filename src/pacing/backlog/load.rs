@@ -1,8 +1,8 @@
-//! How much of the lanes' near future is taken: by those who wait here, and by those who were called up.
+//! The load of lanes: how much of their near future is taken by waiters and by messages that were called up.
 //!
-//! In: how much of each set of lanes is in hand. Out: whether a lane has room for more. Always: of what waits for a
-//! narrower lane only as much counts on a wider one as the narrower one grants in time; the rest of the wider
-//! lane is for others.
+//! In: how many messages are in hand for each set of lanes. Out: whether a lane has room for another message. Always:
+//! of the messages that wait for a narrow lane too, such as an agent's, only as many count on a wide lane as the narrow
+//! one grants in time; the rest of the wide lane is for others.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -14,11 +14,12 @@ use crate::pacing::{LaneKind, Nanos};
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// What a cost of one is. A lane that grants a message every ten seconds takes half of a slot of a wider lane in five.
+/// The unit of load: a cost of one is a thousand parts. A lane that grants a message every ten seconds takes half a
+/// slot of a wider lane in five seconds.
 const PART: u64 = 1_000;
 
-/// How far ahead a lane is filled. What a narrower lane grants has to be in hand while it stands in a wider
-/// lane's line: of a campaign's lane more than of a sender's, of an agent's still more.
+/// How far ahead a lane is filled. Messages for a narrow lane have to be in hand while they wait for a wider one: so a
+/// campaign's lane is filled further ahead than a sender's, and an agent's further still.
 fn ahead(kind: LaneKind) -> Nanos {
     match kind {
         LaneKind::Sender => 5 * SECOND,
@@ -30,10 +31,10 @@ fn ahead(kind: LaneKind) -> Nanos {
 /// Messages in hand that need the same lanes.
 #[derive(Clone, Debug)]
 pub(in crate::pacing) struct InHand {
-    /// In order.
+    /// Sorted indices.
     pub(in crate::pacing) lanes: Arc<[usize]>,
     pub(in crate::pacing) messages: u64,
-    /// What they cost a sender, all together.
+    /// What all of them cost a sender together.
     pub(in crate::pacing) cost: u64,
 }
 
@@ -48,35 +49,35 @@ impl InHand {
     }
 }
 
-/// What is in hand.
+/// The load of all lanes.
 #[derive(Default)]
 pub(super) struct Load {
     /// How many messages, by their lanes.
-    of: BTreeMap<Arc<[usize]>, u64>,
-    /// What they cost each sender's and campaign's lane, by campaign, as far as their agents let them go in time: in
-    /// [`PART`]s.
+    messages: BTreeMap<Arc<[usize]>, u64>,
+    /// The cost on each sender's and campaign's lane, by the campaign's lane, of the messages that their agents' lanes
+    /// grant in time: in [`PART`]s. `usize::MAX` stands for no other campaign's lane.
     wide: BTreeMap<usize, BTreeMap<usize, u64>>,
 }
 
 impl Load {
-    pub(in crate::pacing) fn add(&mut self, table: &LaneTable, some: &InHand) {
-        let messages = self.of.entry(some.lanes.clone()).or_default();
-        let (before, after) = (*messages, *messages + some.messages);
+    pub(in crate::pacing) fn add(&mut self, table: &LaneTable, in_hand: &InHand) {
+        let messages = self.messages.entry(in_hand.lanes.clone()).or_default();
+        let (before, after) = (*messages, *messages + in_hand.messages);
         *messages = after;
-        let campaign = lane_of(table, &some.lanes, LaneKind::Campaign);
-        let agent = lane_of(table, &some.lanes, LaneKind::Agent);
-        for wide in some.lanes.iter() {
+        let campaign = lane_of(table, &in_hand.lanes, LaneKind::Campaign);
+        let agent = lane_of(table, &in_hand.lanes, LaneKind::Agent);
+        for wide in in_hand.lanes.iter() {
             let kind = table.tracks[*wide].lane.kind();
             let cost_of_each = match kind {
-                LaneKind::Sender => some.cost.div_ceil(some.messages.max(1)),
+                LaneKind::Sender => in_hand.cost.div_ceil(in_hand.messages.max(1)),
                 LaneKind::Campaign => 1,
                 LaneKind::Agent | LaneKind::Account | LaneKind::Endpoint => continue,
             };
-            let most = agent.map_or(u64::MAX, |agent| lets_go(table, agent, ahead(kind)));
-            // A campaign's own lane is bound by agents alone.
+            let most = agent.map_or(u64::MAX, |agent| grants_within(table, agent, ahead(kind)));
+            // Only agents' lanes are narrower than a campaign's own lane.
             let narrower = campaign.filter(|narrower| narrower != wide);
-            let of = self.wide.entry(*wide).or_default();
-            let sum = of.entry(narrower.unwrap_or(usize::MAX)).or_default();
+            let sums = self.wide.entry(*wide).or_default();
+            let sum = sums.entry(narrower.unwrap_or(usize::MAX)).or_default();
             let (after, before) = (after * PART, before * PART);
             *sum += (after.min(most) - before.min(most)) * cost_of_each;
         }
@@ -91,11 +92,11 @@ impl Load {
                 return track.free_at(now) <= now.saturating_add(ahead);
             };
             let parts = match self.wide.get(id) {
-                Some(of) => of
+                Some(sums) => sums
                     .iter()
                     .map(|(narrower, sum)| match *narrower {
                         usize::MAX => *sum,
-                        narrower => (*sum).min(lets_go(table, narrower, ahead)),
+                        narrower => (*sum).min(grants_within(table, narrower, ahead)),
                     })
                     .sum(),
                 None => track.in_hand() * PART,
@@ -109,8 +110,8 @@ impl Load {
     }
 }
 
-/// How much a lane grants in so long, in [`PART`]s.
-fn lets_go(table: &LaneTable, lane: usize, within: Nanos) -> u64 {
+/// The cost that a lane grants in a time of `within`, in [`PART`]s.
+fn grants_within(table: &LaneTable, lane: usize, within: Nanos) -> u64 {
     let slot = table.tracks[lane].slot(table.consumers);
     slot.map_or(u64::MAX, |slot| {
         (within.saturating_mul(PART) / slot.max(1)).max(1)
@@ -123,7 +124,7 @@ fn lane_of(table: &LaneTable, lanes: &[usize], kind: LaneKind) -> Option<usize> 
 }
 
 impl<W> Schedule<W> {
-    /// Those who wait, by the lanes that they need.
+    /// The waiters, by the lanes that they need.
     pub(in crate::pacing) fn in_hand(&self) -> Vec<InHand> {
         let classes = self.classes.iter().map(|(_, class)| {
             let costs = class.waiters.values();

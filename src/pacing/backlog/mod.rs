@@ -1,7 +1,8 @@
-//! Messages whose turn comes later, by the lanes that they wait for.
+//! Backlogs: messages of one campaign whose turn comes later, and which wait in the ledger for the same lanes.
 //!
-//! In: what is put off, and for which lanes; what arrives. Out: backlogs. Always: a message that is put off holds no
-//! time of any lane. What is called up holds a lane's time until it arrives, for ten seconds at most.
+//! In: messages that are put off, and for which lanes; messages that arrive. Out: backlogs. Always: a message that is
+//! put off takes no time of any lane. A message that is called up reserves its lanes' time until it arrives, for ten
+//! seconds at most.
 
 pub(super) mod name;
 pub(super) mod coming;
@@ -23,21 +24,21 @@ use std::time::Duration;
 use super::line::table::LaneTable;
 use super::{Lane, LaneKind, Nanos, nanos};
 
-/// How long the time of a message is kept that was called up: by then another consumer has it.
+/// How long the lanes' time is reserved for a message that was called up. After that, another consumer has received it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
-/// The same where several consumers take from one queue. Most of what one calls up arrives at the others, and its time
-/// is kept here in vain: with ten seconds a sender of three a second stood idle with one message in hand (measured in
-/// `backlog_tests`).
+/// How long it is reserved while several consumers take from one queue. Most messages that one consumer calls up arrive
+/// at the others, so its reservations are in vain: with ten seconds, a sender of three per second was idle with one
+/// message in hand (measured in `backlog/tests.rs`).
 const RESERVED_AMONG_SEVERAL: Duration = Duration::from_secs(2);
 
-/// How many messages a backlog is taken to have of which the ledger alone knows.
+/// The assumed size of a backlog whose messages were put off by other consumers or an earlier process.
 const UNKNOWN_SIZE: u64 = 8;
 
 /// A campaign's id, and its backlog's name.
 pub(super) type Key = (Arc<str>, Arc<str>);
 
-/// A message that is put off.
+/// A message that is put off: the lanes that it waits for, its cost and its age.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutOff {
     pub lanes: Vec<Lane>,
@@ -56,14 +57,14 @@ pub struct CallResult {
     pub oldest: Option<i64>,
 }
 
-/// How the time of a message's lanes is spent.
+/// What happens to the reserved time of a message's lanes.
 #[derive(Clone, Copy, Debug)]
 enum Time {
-    /// It is called up.
+    /// The message is called up: its time is reserved.
     Reserved,
-    /// It has arrived, here or elsewhere.
+    /// The message has arrived, at this or another consumer.
     Used,
-    /// It was not there.
+    /// The message was not in the backlog any more.
     Unused,
 }
 
@@ -71,7 +72,7 @@ enum Time {
 #[derive(Clone, Copy, Debug)]
 struct Reserved {
     messages: u32,
-    /// What each costs.
+    /// The cost of each.
     cost: NonZeroU32,
     until: Nanos,
 }
@@ -81,19 +82,19 @@ struct Reserved {
 pub(super) struct Backlog {
     pub(super) lanes: Vec<Lane>,
     pub(super) content: BacklogContent,
-    /// Whether its size is exact: all of its messages were put off here.
+    /// Whether its size is exact: this consumer put off all of its messages.
     is_counted: bool,
     reserved: VecDeque<Reserved>,
 }
 
-/// What a backlog holds, as far as this consumer knows.
+/// A backlog's messages, as far as this consumer knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BacklogContent {
     /// The age of the oldest message ([`PutOff::since`]); none: the backlog is empty.
     pub(super) oldest: Option<i64>,
     /// How many messages: exact, or the least that is likely while only the ledger knows.
     pub(super) size: u64,
-    /// What the message costs that was put off last, as a permit.
+    /// The cost of the message that was put off last, as a permit's.
     pub(super) cost: NonZeroU32,
 }
 
@@ -104,7 +105,7 @@ pub(super) struct Backlogs {
 }
 
 impl Backlogs {
-    /// A message was put off, and that is recorded.
+    /// Adds a message that was put off, which the ledger has recorded.
     pub(super) fn put_off(&mut self, table: &mut LaneTable, key: Key, put_off: PutOff, now: Nanos) {
         let PutOff { lanes, cost, since } = put_off;
         let backlog = self.entry(key, lanes);
@@ -119,7 +120,7 @@ impl Backlogs {
         backlog.hold(table, content, now);
     }
 
-    /// What the ledger says of a backlog. One whose name is not understood is left to its time.
+    /// Takes note of a backlog in the ledger. One with an unknown name, such as a later version's, is ignored.
     pub(super) fn note(&mut self, table: &mut LaneTable, key: Key, oldest: i64, now: Nanos) {
         let Some(lanes) = self::name::lanes_of(&key.0, &key.1) else {
             return;
@@ -149,8 +150,8 @@ impl Backlogs {
         })
     }
 
-    /// A message has arrived that was called up from this backlog. Where another consumer had called it up, one
-    /// that this one has called up has arrived there, or will.
+    /// Takes note of a message that was called up from this backlog and has arrived. If another consumer called it up,
+    /// one that this consumer called up has arrived there, or will: the oldest reservation of the campaign ends.
     pub(super) fn arrived(&mut self, table: &mut LaneTable, key: &Key, now: Nanos) {
         if self.give_back(table, key, 1, Time::Used, now) > 0 {
             return;
@@ -166,7 +167,7 @@ impl Backlogs {
         }
     }
 
-    /// Gives the lanes' time back that was reserved for so many messages, or for fewer; for how many.
+    /// Gives back the lanes' time that was reserved for `messages`, or for as many as there are. Returns for how many.
     fn give_back(
         &mut self,
         table: &mut LaneTable,
@@ -180,7 +181,7 @@ impl Backlogs {
             return given_back;
         };
         while given_back < messages
-            // The newest: so the ones that never arrive become old, and end, while others arrive.
+            // The newest first, so that reservations of messages that never arrive become old and expire.
             && let Some(newest) = backlog.reserved.back_mut()
         {
             let cost = newest.cost;
@@ -195,17 +196,17 @@ impl Backlogs {
         given_back
     }
 
-    /// The result of a call for `asked` messages. None: the call failed.
+    /// Takes the result of a call for `asked` messages. None: the call failed.
     pub(super) fn called_up(
         &mut self,
         table: &mut LaneTable,
         key: &Key,
         asked: u32,
-        came: Option<CallResult>,
+        result: Option<CallResult>,
         now: Nanos,
     ) {
         let known = self.all.get(key).and_then(|backlog| backlog.content.oldest);
-        let CallResult { messages, oldest } = came.unwrap_or(CallResult {
+        let CallResult { messages, oldest } = result.unwrap_or(CallResult {
             messages: 0,
             oldest: known,
         });
@@ -219,7 +220,7 @@ impl Backlogs {
         let size = match oldest {
             None => 0,
             Some(_) if backlog.is_counted => left,
-            // There are more than was known: as many as were asked for, and once more.
+            // There are more than was known: at least twice as many as came are assumed.
             Some(_) => left.max(2 * u64::from(messages)).max(UNKNOWN_SIZE),
         };
         backlog.is_counted |= oldest.is_none();
@@ -232,7 +233,7 @@ impl Backlogs {
         self.tidy(key);
     }
 
-    /// Gives back the time of messages that have not arrived in theirs.
+    /// Gives back the time of messages whose reservation is over.
     pub(super) fn expire(&mut self, table: &mut LaneTable, now: Nanos) {
         for (key, backlog) in &mut self.all {
             while let Some(late) = backlog.reserved.pop_front_if(|oldest| oldest.until <= now) {
@@ -244,7 +245,7 @@ impl Backlogs {
         self.all.retain(|_, backlog| !backlog.is_over());
     }
 
-    /// Forgets backlogs: those who work on their campaigns know of them.
+    /// Forgets the backlogs that `is_other` selects: this consumer does not work on their campaigns.
     pub(super) fn forget(
         &mut self,
         table: &mut LaneTable,
@@ -279,12 +280,12 @@ impl Backlogs {
 }
 
 impl Backlog {
-    /// Whether it has no message, and none is on its way.
+    /// Whether it is empty and no message of it is on its way.
     fn is_over(&self) -> bool {
         self.content.oldest.is_none() && self.reserved.is_empty()
     }
 
-    /// Holds `content` from here on, and tells its lanes.
+    /// Sets the content, and tells it to the lanes.
     fn hold(&mut self, table: &mut LaneTable, content: BacklogContent, now: Nanos) {
         let before = std::mem::replace(&mut self.content, content);
         let (was, is) = (before.oldest.is_some(), content.oldest.is_some());
@@ -302,7 +303,7 @@ impl Backlog {
         }
     }
 
-    /// When its lanes grant one more message: its agent's lane, and all others.
+    /// When its lanes grant one more message: the agent's lane, and all other lanes.
     pub(super) fn ready(&self, table: &mut LaneTable, now: Nanos) -> (Nanos, Nanos) {
         let consumers = table.consumers;
         let (mut agents, mut others) = (now, now);
@@ -317,7 +318,7 @@ impl Backlog {
         (agents, others)
     }
 
-    /// The lanes that other campaigns use too.
+    /// The senders' lanes, which other campaigns use too.
     pub(super) fn shared(&self, table: &mut LaneTable, now: Nanos) -> Vec<usize> {
         let mut ids = table.ids(&self.lanes, now);
         ids.retain(|id| table.tracks[*id].lane.kind() == LaneKind::Sender);
@@ -329,7 +330,7 @@ impl Backlog {
         self.reserved.iter().map(|it| it.messages).sum()
     }
 
-    /// Reserves the time of one message.
+    /// Reserves the lanes' time for one message.
     pub(super) fn reserve(&mut self, table: &mut LaneTable, campaign: &str, now: Nanos) {
         let reserved_for = match table.consumers {
             1 => RESERVED_FOR,
@@ -347,7 +348,7 @@ impl Backlog {
         self.spend(table, campaign, cost, Time::Reserved, now);
     }
 
-    /// Accounts for the lanes' time of one message.
+    /// Accounts for the lanes' time of one message, and for its campaign's portion of it.
     fn spend(
         &self,
         table: &mut LaneTable,

@@ -1,10 +1,10 @@
-//! The names of backlogs, as they stand in the ledger: a name tells the backlog's lanes.
+//! The names of backlogs in the ledger: a name encodes the backlog's lanes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::pacing::{Lane, Sender};
 
-/// A lane of one campaign, without its campaign.
+/// A lane that a message waits for, without its campaign.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum LanePart {
@@ -35,7 +35,7 @@ pub fn backlog_name(lanes: &[Lane]) -> String {
                 let (address, rate) = of(sender);
                 LanePart::Sender(address, rate)
             }
-            // No message waits for a call's lanes before it begins.
+            // Only calls wait for these lanes.
             Lane::Account | Lane::Endpoint { .. } => continue,
         };
         parts.push((lane, part));
@@ -45,7 +45,7 @@ pub fn backlog_name(lanes: &[Lane]) -> String {
     serde_json::to_string(&parts).unwrap_or_default()
 }
 
-/// The lanes of a backlog of this name; none when it is no name of ours.
+/// The lanes of a backlog with this name; none: the name is unknown.
 pub(super) fn lanes_of(campaign: &str, name: &str) -> Option<Vec<Lane>> {
     let parts: Vec<LanePart> = serde_json::from_str(name).ok()?;
     let lane = |part| match part {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_the_lanes_in_whatever_order_they_were_given() {
+    fn a_name_encodes_the_lanes_in_any_order() {
         let entry = Lane::Entry(Sender::new("+12025550100", Some("long_code")));
         let own = Lane::Sender(Sender::new("whatsapp:+12025550100", None));
         let lanes = [

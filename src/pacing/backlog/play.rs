@@ -1,5 +1,5 @@
-//! Campaigns with more messages than their lanes grant, and consumers that come, go and change their pace:
-//! played in pure time, with a ledger, queues and a store of shared lanes that answer at once.
+//! A simulation in pure time: campaigns with more messages than their lanes grant, consumers that come and go, settings
+//! that change, with a ledger, queues and a store of shared lanes that answer at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -25,10 +25,10 @@ const HOLD: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Nanos = SECOND / 2;
 const READ_EVERY: Nanos = 2 * SECOND;
 
-/// As many deliveries of a campaign as a consumer has in hand.
+/// How many deliveries of a campaign a consumer has in hand at most.
 const PREFETCH: usize = 200;
 
-/// What the store's clock shows when the play begins.
+/// The time of the store's clock when the simulation begins.
 const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
 struct Consumer {
@@ -77,7 +77,7 @@ impl Play {
         }
     }
 
-    /// Applies a campaign with so many agents; 0: its messages name no agent.
+    /// Applies a campaign with this many agents; 0: its messages name no agent.
     pub(super) fn apply(&mut self, weight: u32, agents: usize) -> usize {
         self.campaigns.push(Campaign {
             id: format!("campaign-{}", self.campaigns.len()).into(),
@@ -93,9 +93,9 @@ impl Play {
         self.campaigns.len() - 1
     }
 
-    /// Puts messages on a campaign's queue until it has so many.
-    pub(super) fn fill(&mut self, of: usize, count: usize) {
-        let campaign = &mut self.campaigns[of];
+    /// Puts messages on a campaign's queue until `count` of its messages wait.
+    pub(super) fn fill(&mut self, index: usize, count: usize) {
+        let campaign = &mut self.campaigns[index];
         while campaign.waiting() < count {
             self.numbers += 1;
             let agents = campaign.agents;
@@ -108,10 +108,10 @@ impl Play {
         }
     }
 
-    /// The same for one agent, all older than anything there is.
-    pub(super) fn recall(&mut self, of: usize, agent: usize, count: i64) {
+    /// Puts messages for one agent on a campaign's queue. They are older than all others.
+    pub(super) fn recall(&mut self, index: usize, agent: usize, count: i64) {
         for n in 0..count {
-            self.campaigns[of].queue.push_back(Message {
+            self.campaigns[index].queue.push_back(Message {
                 number: n - 1_000_000,
                 agent: Some(agent),
                 called_from: None,
@@ -141,18 +141,23 @@ impl Play {
         self.tell_all();
     }
 
-    /// A consumer ends or dies: what it has in hand is its queue's again.
+    /// A consumer ends or dies: the messages that it has in hand return to their queue.
     pub(in crate::pacing) fn leave(&mut self, consumer: usize) {
-        let gone = self.consumers.remove(consumer);
-        for ((campaign, _), (message, _)) in gone.held.into_iter().rev() {
+        let left = self.consumers.remove(consumer);
+        for ((campaign, _), (message, _)) in left.held.into_iter().rev() {
             self.campaigns[campaign].queue.push_front(message);
         }
         self.tell_all();
     }
 
     /// How many of a campaign's messages each consumer has in hand.
-    pub(in crate::pacing) fn in_hand(&self, of: usize) -> Vec<usize> {
-        let held = |it: &Consumer| it.held.keys().filter(|(whose, _)| *whose == of).count();
+    pub(in crate::pacing) fn in_hand(&self, index: usize) -> Vec<usize> {
+        let held = |it: &Consumer| {
+            it.held
+                .keys()
+                .filter(|(campaign, _)| *campaign == index)
+                .count()
+        };
         self.consumers.iter().map(held).collect()
     }
 
@@ -160,7 +165,7 @@ impl Play {
         self.consumers.len()
     }
 
-    /// Every consumer follows what was changed.
+    /// Applies the present settings at every consumer.
     pub(super) fn tell_all(&mut self) {
         let (now, others) = (self.now, self.consumers.len());
         let agent_quota = self.agent_quota.map(|text| text.parse().expect("a quota"));
@@ -176,23 +181,23 @@ impl Play {
             for id in changed {
                 consumer.schedule.changed(id, now);
             }
-            let paused = |of: usize| self.campaigns[of].is_paused;
-            let (gone, kept) = std::mem::take(&mut consumer.held)
+            let paused = |index: usize| self.campaigns[index].is_paused;
+            let (paused_waiters, kept) = std::mem::take(&mut consumer.held)
                 .into_iter()
-                .partition(|((of, _), _)| paused(*of));
+                .partition(|((index, _), _)| paused(*index));
             consumer.held = kept;
-            let gone: BTreeMap<(usize, i64), (Message, Seat)> = gone;
-            for ((of, _), (message, seat)) in gone.into_iter().rev() {
+            let paused_waiters: BTreeMap<(usize, i64), (Message, Seat)> = paused_waiters;
+            for ((index, _), (message, seat)) in paused_waiters.into_iter().rev() {
                 consumer.schedule.leave(seat, now);
-                self.campaigns[of].queue.push_front(message);
+                self.campaigns[index].queue.push_front(message);
             }
         }
     }
 
-    /// Messages of a campaign end otherwise: a part of what is put off, one of so many.
-    pub(super) fn bury(&mut self, of: usize, one_of: u32) {
+    /// Removes about one in `one_of` of a campaign's messages that are put off.
+    pub(super) fn bury(&mut self, index: usize, one_of: u32) {
         let random = &mut self.random;
-        for backlog in self.campaigns[of].backlogs.values_mut() {
+        for backlog in self.campaigns[index].backlogs.values_mut() {
             backlog.retain(|_| random.random_range(0..one_of) > 0);
         }
     }
@@ -204,7 +209,7 @@ impl Play {
                 let alarm = consumer.schedule.next_alarm().unwrap_or(Nanos::MAX);
                 alarm.min(consumer.looks_at)
             });
-            // Where lanes are shared, a timer comes round a little late.
+            // While lanes are shared, timers fire a little late.
             let soonest = self.now + if self.is_shared { 2_000_000 } else { 0 };
             let next = alarms.min().unwrap_or(Nanos::MAX).max(soonest);
             if next >= end {
@@ -212,7 +217,7 @@ impl Play {
                 return;
             }
             self.now = next;
-            // Whose request is the first at the store, chance says.
+            // The order in which the consumers' requests reach the store is random.
             let first = self.random.random_range(0..self.consumers.len().max(1));
             for n in 0..self.consumers.len() {
                 let n = (first + n) % self.consumers.len();
@@ -230,7 +235,7 @@ impl Play {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         let mut granted: Vec<Granted<(usize, i64)>> = Vec::new();
         consumer.schedule.advance(now, &mut granted);
-        // The store answers at once, but not for ever at one moment.
+        // The store answers at once, up to four times in one moment.
         for _ in 0..4 {
             let Some(asked) = consumer.schedule.next_request(now) else {
                 break;
@@ -243,7 +248,7 @@ impl Play {
             let (rows, clock) = (&mut self.rows, &consumer.clock);
             let request = asked.request(clock);
             let answers = hand_out(&request, rows, EPOCH + now);
-            let given = answers.on_our_clock(clock);
+            let given = answers.on_consumer_clock(clock);
             consumer.schedule.answered(&asked, Some(&given), now);
             consumer.schedule.advance(now, &mut granted);
         }
@@ -254,7 +259,7 @@ impl Play {
         }
     }
 
-    /// What the worker does twice a second.
+    /// Calls backlogs up, as the worker does twice a second.
     fn look(&mut self, n: usize) {
         let (now, consumer) = (self.now, &mut self.consumers[n]);
         consumer.looks_at = now + LOOK_EVERY;
@@ -283,11 +288,11 @@ impl Play {
             let campaign = found.expect("it is one of them");
             let messages = campaign.backlogs.entry(call.backlog.to_string());
             let messages = messages.or_default();
-            let mut came = 0;
-            while came < call.messages
+            let mut called = 0;
+            while called < call.messages
                 && let Some((number, agent)) = messages.pop_first()
             {
-                came += 1;
+                called += 1;
                 if self.random.random_range(0..100) >= self.lost {
                     campaign.queue.push_back(Message {
                         number,
@@ -303,7 +308,7 @@ impl Play {
                 &key,
                 call.messages,
                 Some(CallResult {
-                    messages: came,
+                    messages: called,
                     oldest,
                 }),
                 now,
@@ -311,30 +316,30 @@ impl Play {
         }
     }
 
-    /// Hands out what is on the queues, to whichever consumer has room.
+    /// Delivers the messages on the queues to random consumers that have room.
     fn deliver(&mut self) {
-        for of in 0..self.campaigns.len() {
+        for index in 0..self.campaigns.len() {
             loop {
-                let held = self.in_hand(of).into_iter().enumerate();
+                let held = self.in_hand(index).into_iter().enumerate();
                 let with_room: Vec<usize> = held
                     .filter(|(_, held)| *held < PREFETCH)
                     .map(|(n, _)| n)
                     .collect();
-                if with_room.is_empty() || self.campaigns[of].is_paused {
+                if with_room.is_empty() || self.campaigns[index].is_paused {
                     break;
                 }
-                let Some(message) = self.campaigns[of].queue.pop_front() else {
+                let Some(message) = self.campaigns[index].queue.pop_front() else {
                     break;
                 };
                 let to = with_room[self.random.random_range(0..with_room.len())];
-                self.turn(to, of, message);
+                self.turn(to, index, message);
             }
         }
     }
 
-    /// A consumer has a delivery: it waits for its lanes, or puts the message off.
-    fn turn(&mut self, n: usize, of: usize, message: Message) {
-        let (now, campaign) = (self.now, &mut self.campaigns[of]);
+    /// A consumer receives a message, which waits for its lanes or is put off.
+    fn turn(&mut self, n: usize, index: usize, message: Message) {
+        let (now, campaign) = (self.now, &mut self.campaigns[index]);
         let (lanes, schedule) = (
             campaign.lanes(message.agent),
             &mut self.consumers[n].schedule,
@@ -353,7 +358,7 @@ impl Play {
             cost: ONE,
         };
         if book(schedule, needs, HOLD, turn, now) == Expectation::Soon {
-            let wake = (of, message.number);
+            let wake = (index, message.number);
             match schedule.enter(&lanes, ONE, now, || wake) {
                 Ok(_) => {
                     campaign.begun.push(now);
@@ -382,9 +387,9 @@ impl Play {
         backlogs.put_off(table, key, put_off, now);
     }
 
-    /// How many messages of a campaign were begun from `from` on, for `lasts`.
-    pub(in crate::pacing) fn begun(&self, of: usize, from: Nanos, lasts: Nanos) -> usize {
+    /// How many messages of a campaign were begun from `from` on, within `lasts`.
+    pub(in crate::pacing) fn begun(&self, index: usize, from: Nanos, lasts: Nanos) -> usize {
         let within = |at: &&Nanos| (from..from + lasts).contains(*at);
-        self.campaigns[of].begun.iter().filter(within).count()
+        self.campaigns[index].begun.iter().filter(within).count()
     }
 }

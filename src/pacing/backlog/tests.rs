@@ -1,4 +1,4 @@
-//! Whatever is changed: limits are kept, used to the full, and shared by weight and age.
+//! After any change, limits are kept, used to the full, and shared by weight and age.
 
 use rand::RngExt;
 
@@ -7,7 +7,7 @@ use crate::pacing::Nanos;
 
 const MINUTE: Nanos = 60 * SECOND;
 
-/// How many a minute of this quota are; none: no limit.
+/// How many per minute a quota allows; infinite without a quota.
 fn per_minute(quota: Option<&str>) -> f64 {
     let Some(quota) = quota else {
         return f64::INFINITY;
@@ -20,10 +20,10 @@ fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).expect("a test is short"))
 }
 
-/// What each campaign has of the sender: by weight, but none more than it may take; what one leaves is the
-/// others'.
+/// The share of the sender that each campaign should have: by weight, but no more than its own limit allows. The others
+/// share what it leaves.
 fn shares(sender: f64, campaigns: &[(f64, f64)]) -> Vec<f64> {
-    let mut of = vec![0.0; campaigns.len()];
+    let mut shares = vec![0.0; campaigns.len()];
     let mut open: Vec<usize> = (0..campaigns.len()).collect();
     let mut left = sender;
     while !open.is_empty() {
@@ -33,24 +33,24 @@ fn shares(sender: f64, campaigns: &[(f64, f64)]) -> Vec<f64> {
             .iter()
             .partition(|n| campaigns[**n].1 <= campaigns[**n].0 * fair);
         for n in &bound {
-            of[*n] = campaigns[*n].1;
+            shares[*n] = campaigns[*n].1;
             left -= campaigns[*n].1;
         }
         if bound.is_empty() {
             for n in &free {
-                of[*n] = campaigns[*n].0 * fair;
+                shares[*n] = campaigns[*n].0 * fair;
             }
             break;
         }
         open = free;
     }
-    of
+    shares
 }
 
-/// Something changes: a word for it.
+/// Makes a random change, and returns its description.
 fn change(play: &mut Play, is_shared: bool) -> &'static str {
-    let of = play.random.random_range(0..play.campaigns.len());
-    let what = match play.random.random_range(0..8) {
+    let index = play.random.random_range(0..play.campaigns.len());
+    let description = match play.random.random_range(0..8) {
         0 | 1 => {
             let quotas = [
                 None,
@@ -59,20 +59,20 @@ fn change(play: &mut Play, is_shared: bool) -> &'static str {
                 Some("5/s"),
                 Some("2/min"),
             ];
-            play.campaigns[of].quota = quotas[play.random.random_range(0..quotas.len())];
+            play.campaigns[index].quota = quotas[play.random.random_range(0..quotas.len())];
             "another pace"
         }
         2 => {
-            play.campaigns[of].weight = play.random.random_range(1..6);
+            play.campaigns[index].weight = play.random.random_range(1..6);
             "another weight"
         }
         3 => {
-            play.campaigns[of].is_paused ^= true;
+            play.campaigns[index].is_paused ^= true;
             "a pause, or its end"
         }
         4 => {
-            play.bury(of, 2);
-            "half of what was put off is gone"
+            play.bury(index, 2);
+            "half of the messages that were put off are gone"
         }
         5 if is_shared && play.consumers() < 4 => {
             play.join();
@@ -89,10 +89,10 @@ fn change(play: &mut Play, is_shared: bool) -> &'static str {
         }
     };
     play.tell_all();
-    what
+    description
 }
 
-/// Each campaign has its share in the minute that begins half a minute after `from`.
+/// Asserts that each campaign has its share in the minute that begins half a minute after `from`.
 fn assert_shares(
     play: &Play,
     from: Nanos,
@@ -100,30 +100,30 @@ fn assert_shares(
     is_shared: bool,
     context: &str,
 ) {
-    // What was in hand before the change goes first, for half a minute at most.
+    // Messages that were in hand before the change go first, for half a minute at most.
     let shared_from = from + 30 * SECOND;
-    for (of, expected) in expected.iter().enumerate() {
+    for (index, expected) in expected.iter().enumerate() {
         let (part, few) = match (
             is_shared,
-            (agents.is_some() || play.campaigns[of].quota.is_some()),
+            (agents.is_some() || play.campaigns[index].quota.is_some()),
         ) {
             (false, false) => (0.03, 3.0),
-            // Two limits bind it at once: a slot of the one may pass while it waits for the other.
+            // Two limits bind at once: a slot of the one may be lost while a message waits for the other.
             (false, true) => (0.12, 3.0),
-            // Chance says which consumer has what in hand.
+            // Which consumer has which messages in hand is random.
             (true, false) => (0.15, 4.0),
             (true, true) => (0.3, 4.0),
         };
-        let begun = count(play.begun(of, shared_from, MINUTE));
+        let begun = count(play.begun(index, shared_from, MINUTE));
         let slack = expected * part + few;
         assert!(
             (expected - slack..=expected + slack).contains(&begun),
-            "{context}: campaign {of} has {begun} of {expected}"
+            "{context}: campaign {index} has {begun} of {expected}"
         );
     }
 }
 
-/// Plays a seed: ten changes, and what the next minute must be after each.
+/// Plays a seed: ten changes, and the assertions for the minute after each.
 fn play(seed: u64, is_shared: bool) {
     let sender = ["1/s", "3/s", "10/s"][usize::try_from(seed % 3).expect("small")];
     let agents = seed.is_multiple_of(2).then_some("20/min");
@@ -137,19 +137,19 @@ fn play(seed: u64, is_shared: bool) {
         play.join();
     }
     for step in 0..10 {
-        let what = match step {
+        let description = match step {
             0 => "the beginning",
             _ => change(&mut play, is_shared),
         };
-        for of in 0..3 {
-            play.fill(of, 4_000);
+        for index in 0..3 {
+            play.fill(index, 4_000);
         }
         let from = play.now;
         play.run(90 * SECOND);
         let kept_back = 0.98;
         let sender = per_minute(Some(sender)) * kept_back;
-        let most = |of: usize| {
-            let campaign = &play.campaigns[of];
+        let most = |index: usize| {
+            let campaign = &play.campaigns[index];
             let agents = per_minute(agents) * 12.0;
             let most = per_minute(campaign.quota).min(agents) * kept_back;
             let is_paused = campaign.is_paused;
@@ -161,15 +161,15 @@ fn play(seed: u64, is_shared: bool) {
         let campaigns: Vec<_> = (0..3).map(most).collect();
         let expected = shares(sender, &campaigns);
         let context = format!(
-            "seed {seed}, {step}: {what}; sender {sender}, {campaigns:?}, {} consumers",
+            "seed {seed}, {step}: {description}; sender {sender}, {campaigns:?}, {} consumers",
             play.consumers()
         );
-        // The next minute, but for the look that follows the change.
-        let begun: usize = (0..3).map(|of| play.begun(of, from, MINUTE)).sum();
+        // The whole next minute, call-ups that follow the change included.
+        let begun: usize = (0..3).map(|index| play.begun(index, from, MINUTE)).sum();
         let allowed: f64 = expected.iter().sum();
-        // Nothing of a limit is lost while it waits for another, but: where a campaign and its sender both count by
-        // the second, a slot that comes out of step with the other's; and a burst of agents who all begin at once.
-        let is_by_second = |of: usize| play.campaigns[of].quota == Some("5/s");
+        // No part of a limit is lost while messages wait for another limit, with two exceptions: slots of a campaign
+        // and its sender that are out of step, if both count per second; and agents that all begin at once.
+        let is_by_second = |index: usize| play.campaigns[index].quota == Some("5/s");
         let part = match (is_shared, (0..3).any(is_by_second)) {
             (_, true) => 0.9,
             (false, false) if agents.is_some() => 0.95,
@@ -184,7 +184,7 @@ fn play(seed: u64, is_shared: bool) {
             "{context}: {begun} of {sender}"
         );
         if step == 0 {
-            // Nothing was put off before, and who came first is in hand.
+            // Nothing was put off before; the first messages are in hand.
             continue;
         }
         assert_shares(&play, from, (&expected, agents), is_shared, &context);
@@ -192,21 +192,21 @@ fn play(seed: u64, is_shared: bool) {
 }
 
 #[test]
-fn whatever_changes_every_limit_is_used_and_shared_by_weight_in_the_next_minute() {
+fn after_any_change_every_limit_is_used_and_shared_by_weight_in_the_next_minute() {
     for seed in 0..6 {
         play(seed, false);
     }
 }
 
 #[test]
-fn the_same_where_several_consumers_share_the_lanes() {
+fn after_any_change_several_consumers_use_and_share_every_limit() {
     for seed in [100, 104, 107] {
         play(seed, true);
     }
 }
 
 #[test]
-fn each_message_is_put_off_once_however_many_there_are_and_their_agents_are_used_to_the_full() {
+fn each_message_is_put_off_once_at_most_and_agents_are_used_to_the_full() {
     // Three hundred agents at six a minute each could take thirty a second.
     for (agents, quota, sender, per_minute) in
         [(1, "10/min", "5/s", 10), (300, "6/min", "20/s", 1_200)]
@@ -232,7 +232,7 @@ fn each_message_is_put_off_once_however_many_there_are_and_their_agents_are_used
 }
 
 #[test]
-fn who_comes_back_goes_by_age() {
+fn messages_that_return_to_the_queue_go_by_age() {
     let mut play = Play::new(8, "1/s", None, false);
     play.apply(1, 5);
     play.join();
@@ -241,10 +241,10 @@ fn who_comes_back_goes_by_age() {
     let before = play.campaigns[0].order.len();
     play.recall(0, 3, 20);
     play.run(MINUTE / 2 + SECOND);
-    let theirs = |order: &[i64]| order.iter().filter(|number| **number < 0).count();
+    let returned = |order: &[i64]| order.iter().filter(|number| **number < 0).count();
     let order = &play.campaigns[0].order[before..];
-    assert_eq!(theirs(order), 20, "{order:?}");
-    // What was in hand before goes first.
+    assert_eq!(returned(order), 20, "{order:?}");
+    // Messages that were in hand before go first.
     let others_between = order.iter().skip_while(|number| **number >= 0).take(20);
     assert!(
         others_between.filter(|number| **number >= 0).count() <= 2,

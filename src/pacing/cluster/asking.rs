@@ -1,8 +1,8 @@
-//! What this consumer asks the store of shared lanes for, and what it does with the answers.
+//! This consumer's requests to the store of shared lanes, and what it does with the answers.
 //!
-//! In: who waits for which shared lane. Out: a request to the store; its answers become stretches of
-//! the lanes, and starts. Always: a stretch of a lane is asked for only when the waiter's other lanes grant by then, and
-//! by one request at a time; a request that failed is as if it had not been made.
+//! In: the waiters for shared lanes. Out: a request to the store; its answers become time slices and starts. Always:
+//! a slice is asked for only if the waiter's other lanes grant by then, and by one request at a time; a failed request
+//! counts as not made.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +15,35 @@ use crate::pacing::line::starts::AskedStart;
 use crate::pacing::line::table::LaneRef;
 use crate::pacing::{Lane, Nanos};
 
-/// The most waiters whose lanes are asked for at once; the others are next.
+/// For how many waiters one request asks for slices at most; the others are in the next one.
 const GROUPS_MAX: usize = 512;
 
-/// A lane that let nobody here go for so long, and for several of its turns, is not served.
+/// A shared lane that grants no waiter here for this time, and for several of its turns, is unserved.
 const UNSERVED_AFTER: Nanos = 10_000_000_000;
 
-/// For how many turns, each as long as all consumers take for one.
+/// How many turns these are. In one turn, each consumer takes one slot.
 const UNSERVED_TURNS: u64 = 5;
 
 /// A request that is under way.
 #[derive(Debug)]
 pub(in crate::pacing) struct PendingRequest {
-    /// On our clock: nanoseconds since the pacer began.
+    /// With times on this consumer's clock: nanoseconds since the pacer began.
     pub(in crate::pacing) request: LaneRequest,
-    /// The lanes of its wants, and of the rests that it tells of.
+    /// The lanes of its wants and of its rests, in their order.
     wanted: Vec<LaneRef>,
     rested: Vec<LaneRef>,
     starts: Vec<AskedStart>,
 }
 
-/// What one waiter needs of a shared lane. Costs are in slots.
+/// One waiter's need of a shared lane. Costs are in slots.
 struct Demanded {
-    /// What the waiter costs.
+    /// The waiter's cost.
     cost: u64,
-    /// What all cost that wait for the lane.
+    /// The cost of all waiters for the lane.
     waiting: u64,
     /// The most that is asked for at once.
     most: u64,
-    /// The slice is to last until then at least.
+    /// The slice has to last until then at least.
     until: Nanos,
 }
 
@@ -56,7 +56,7 @@ struct Draft {
 }
 
 impl<W> Schedule<W> {
-    /// Gathers what the store is to be told and asked; nothing when there is nothing.
+    /// Gathers what the store is to be told and asked; none: there is nothing.
     pub(in crate::pacing) fn next_request(&mut self, now: Nanos) -> Option<PendingRequest> {
         let mut draft = Draft::default();
         let mut asked = PendingRequest {
@@ -83,7 +83,7 @@ impl<W> Schedule<W> {
         (!asked.request.is_empty()).then_some(asked)
     }
 
-    /// What the store is to know of a lane: starts that were not used, a rest.
+    /// Tells the store of a lane's unused starts and of its rest.
     fn tell(
         &mut self,
         id: usize,
@@ -94,7 +94,7 @@ impl<W> Schedule<W> {
         let Some(track) = self.table.tracks.get_mut(id) else {
             return;
         };
-        let place = LaneRef {
+        let lane_ref = LaneRef {
             id,
             serial: track.serial,
         };
@@ -104,7 +104,7 @@ impl<W> Schedule<W> {
         slices.prune(now);
         if let Some(until) = slices.rest.take() {
             request.rests.push((track.lane.key(), until));
-            asked.rested.push(place);
+            asked.rested.push(lane_ref);
         }
         for (slots, end) in slices.unused.drain(..) {
             let lane = track.lane.key();
@@ -112,7 +112,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// What the oldest waiter of a lane needs of the store, unless it needs something else first.
+    /// Asks for the slices that the oldest waiter of a lane needs, unless it has to wait for another lane first.
     fn want(&mut self, id: usize, now: Nanos, draft: &mut Draft) {
         let track = self.table.tracks.get(id);
         let Some(&(_, class)) = track.and_then(|track| track.parked.first()) else {
@@ -130,17 +130,17 @@ impl<W> Schedule<W> {
             let track = &self.table.tracks[*lane];
             match track.ask(&ask) {
                 Err(LaneRefusal::Ask(_)) => members.push(*lane),
-                // Ours, and used up soon.
+                // There is a slice, but it ends soon.
                 Ok(_) | Err(LaneRefusal::Until(_)) if track.is_to_ask(now, low) => {
-                    members.push(*lane)
+                    members.push(*lane);
                 }
-                // The others are to last as long.
+                // The slices that are asked for have to last as long as this one.
                 Ok(_) => until = until.max(track.slice_end(now)),
                 Err(LaneRefusal::Until(due)) if due <= now.saturating_add(lead) => {
                     until = until.max(due).max(track.slice_end(now));
                 }
                 Err(_) => {
-                    // It waits for that first, and is seated there.
+                    // It waits for that lane first, and is parked there.
                     self.wake(id, now);
                     return;
                 }
@@ -178,8 +178,8 @@ impl<W> Schedule<W> {
         draft.request.groups.push(group);
     }
 
-    /// What those who wait at this lane cost there, as far as a stretch goes and their other lanes let
-    /// them through meanwhile.
+    /// The cost of the waiters that are parked at this lane, up to one slice, and only as many of them as their other
+    /// lanes grant meanwhile.
     fn waiting_at(&self, lane: usize) -> u64 {
         let (track, distance) = (&self.table.tracks[lane], &self.table.distance);
         let period = |id: &usize| {
@@ -194,7 +194,7 @@ impl<W> Schedule<W> {
             let pass = usize::try_from(distance.in_hand_max(slowest)).unwrap_or(usize::MAX);
             for waiter in class.waiters.values().take(pass) {
                 sum += u64::from(track.lane.charge(waiter.cost).get());
-                // Whole messages: of half of one nobody has any use.
+                // Checked after each message: a part of a message is of no use.
                 if sum >= most {
                     return sum;
                 }
@@ -203,8 +203,8 @@ impl<W> Schedule<W> {
         sum
     }
 
-    /// How long a shared lane's oldest waiter has been waiting for it in vain, if that is longer than the lane's pace
-    /// explains, or if the pace cannot be kept since the store is too far away to lend the lane so often.
+    /// How long a shared lane's oldest waiter has been waiting, if that is longer than the lane's quota explains, or if
+    /// the store is too far away for its starts to keep up with the quota.
     pub(in crate::pacing) fn unserved(&self, lane: usize, now: Nanos) -> Option<Nanos> {
         let track = &self.table.tracks[lane];
         let (_, class) = track.parked.first()?;
@@ -222,7 +222,7 @@ impl<W> Schedule<W> {
         (is_late || is_too_far).then_some(waited)
     }
 
-    /// Takes the store's answers, or that it gave none.
+    /// Applies the store's answers; none: the store did not answer.
     pub(in crate::pacing) fn answered(
         &mut self,
         asked: &PendingRequest,
@@ -230,43 +230,43 @@ impl<W> Schedule<W> {
         now: Nanos,
     ) {
         if answers.is_none() {
-            self.untell(asked);
+            self.tell_again(asked);
         }
         let starts = answers.map(|answers| answers.starts.as_slice());
         self.starts_answered(&asked.starts, starts, now);
-        for (n, place) in asked.wanted.iter().enumerate() {
-            let track = self.table.find(*place);
+        for (n, lane) in asked.wanted.iter().enumerate() {
+            let track = self.table.find(*lane);
             let Some(slices) = track.and_then(|track| track.slices.as_mut()) else {
                 continue;
             };
             slices.is_asked = false;
             match answers.and_then(|answers| answers.wants.get(n)) {
                 Some(SliceAnswer::Slice { from, to }) => {
-                    slices.give(*from, *to, asked.request.wants[n].period);
+                    slices.add(*from, *to, asked.request.wants[n].period);
                 }
                 Some(SliceAnswer::Later(at)) => slices.refuse(*at),
                 Some(SliceAnswer::Open) | None => {}
             }
-            self.wake(place.id, now);
+            self.wake(lane.id, now);
         }
     }
 
-    /// Takes back what the store did not hear. A start that was not used is not told of again: the store may have
-    /// heard of it.
-    fn untell(&mut self, asked: &PendingRequest) {
-        for (place, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
-            if let Some(track) = self.table.find(*place)
+    /// Has the store told of rests again, which it may not know. An unused start is not told again: if the store knows
+    /// it, its slots would come back twice.
+    fn tell_again(&mut self, asked: &PendingRequest) {
+        for (lane, (_, until)) in asked.rested.iter().zip(&asked.request.rests) {
+            if let Some(track) = self.table.find(*lane)
                 && let Some(slices) = &mut track.slices
             {
                 slices.rest = Some(slices.rest.unwrap_or(0).max(*until));
-                self.asking.insert(place.id);
+                self.asking.insert(lane.id);
             }
         }
     }
 }
 
 impl Draft {
-    /// Asks for slots of this lane; a request that there is already takes the waiter in. Its place in the request.
+    /// Asks for slots of this lane, or adds the waiter to a want for it. Returns the want's index in the request.
     fn want(
         &mut self,
         id: usize,
@@ -312,19 +312,20 @@ impl Draft {
 impl PendingRequest {
     /// The request with its times on the store's clock.
     pub(in crate::pacing) fn request(&self, clock: &StoreClock) -> LaneRequest {
-        self.request.clone().shifted(|at| clock.theirs(at))
+        self.request.clone().shifted(|at| clock.to_store(at))
     }
 }
 
 impl LaneAnswers {
-    /// The store's answers with their times on our clock. The rows behind them must be durable before they are used.
-    pub(in crate::pacing) fn on_our_clock(&self, clock: &StoreClock) -> Self {
-        self.shifted(|at| clock.ours(at))
+    /// The answers with their times on this consumer's clock. The store's rows behind them must be durable before they
+    /// are used.
+    pub(in crate::pacing) fn on_consumer_clock(&self, clock: &StoreClock) -> Self {
+        self.shifted(|at| clock.to_consumer(at))
     }
 }
 
 impl Lane {
-    /// The lane's name in a store: like nobody else's, whatever is in its parts.
+    /// The lane's name in a shared store, unique among lanes: parts are separated by the control character U+001F.
     pub(in crate::pacing) fn key(&self) -> String {
         let kind = self.kind();
         match self {

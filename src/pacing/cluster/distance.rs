@@ -1,31 +1,30 @@
-//! How far away the store of shared lanes is, and what is planned by that.
+//! How far away the store of shared lanes is, and the plan of requests that follows from it.
 //!
-//! In: how long its answers took. Out: when a stretch that is asked for now can begin, how early to ask, how much to
-//! ask for. Always: by the second slowest of the last answers, so that one answer that hung plans nothing.
+//! In: how long the store's answers took. Out: how early to ask, how far ahead a lane is granted, how much to ask for.
+//! Always: the plan uses the second slowest of the last answers, so that a single slow answer does not change it.
 
 use std::collections::VecDeque;
 
 use crate::pacing::Nanos;
 
-/// How many answers count.
+/// How many of the last answers count.
 const LATELY: usize = 8;
 
-/// The least time between the wish for a lane and the moment at which another lane of the same waiter lets go.
+/// The least lead: a lane is asked for this long before another lane of the same waiter grants.
 const LEAD_MIN: Nanos = 30_000_000;
 
-/// How far ahead of its time a lane is handed out at least. Not further than it has to be, for lanes that are needed
-/// together would then be handed out for different times.
+/// How far ahead of its time a lane is granted at least. It is no further than necessary: otherwise lanes that are
+/// needed together would be granted for different times.
 const AHEAD_MIN: Nanos = 100_000_000;
 
-/// How long before a fast lane's stretch ends the next one is asked for at least: a store's slow commits and a
-/// busy machine are bridged.
+/// How long before a slice ends the next one is asked for at least. It bridges slow commits of the store and a busy
+/// machine.
 const LOW_MIN: Nanos = 150_000_000;
 
-/// How long a stretch of a fast lane is at least: few enough requests for the store, and a consumer that dies
-/// wastes no more.
-const STRETCH_MIN: Nanos = 250_000_000;
+/// How long a slice is at least. It limits the requests to the store; a consumer that dies wastes no more than a slice.
+const SLICE_MIN: Nanos = 250_000_000;
 
-/// What is known of the way to the store and back.
+/// How long the store took to answer lately.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pacing) struct Distance {
     lately: VecDeque<Nanos>,
@@ -40,7 +39,7 @@ impl Distance {
         self.lately.push_back(took);
     }
 
-    /// How long the store takes to answer, generously. The way back takes less.
+    /// How long the store takes to answer: the second slowest of the last answers. The way back takes less.
     pub(in crate::pacing) fn round_trip(&self) -> Nanos {
         let (mut slowest, mut second) = (0, 0);
         for took in &self.lately {
@@ -50,7 +49,7 @@ impl Distance {
                 second = second.max(*took);
             }
         }
-        // The first answer is all there is to go by.
+        // After the first answer, it is the only one.
         if self.lately.len() == 1 {
             slowest
         } else {
@@ -58,38 +57,38 @@ impl Distance {
         }
     }
 
-    /// How long before it is needed a lane is asked for: as long as an answer takes, and as much again.
+    /// How long before it is needed a lane is asked for: twice as long as an answer takes.
     pub(in crate::pacing) fn lead(&self) -> Nanos {
         (2 * self.round_trip()).max(LEAD_MIN)
     }
 
-    /// How far ahead of its time a lane is handed out. Who was told to ask again does so one way late, and what is
-    /// given begins when the answer is back.
+    /// How far ahead of its time a lane is granted. A consumer that was told to ask again does so one way late, and a
+    /// grant begins when the answer is back.
     pub(in crate::pacing) fn ahead(&self) -> Nanos {
         AHEAD_MIN + 2 * self.round_trip()
     }
 
-    /// What is left of a fast lane's stretch when the next one is asked for.
+    /// How long before a slice ends the next one is asked for.
     pub(in crate::pacing) fn low(&self) -> Nanos {
         LOW_MIN + self.round_trip()
     }
 
-    /// How long a stretch of a fast lane is: one that is used up before the next one comes leaves a gap.
-    pub(in crate::pacing) fn stretch(&self) -> Nanos {
-        STRETCH_MIN.max(2 * self.round_trip())
+    /// How long a slice is: if it ended before the next one arrived, there would be a gap.
+    pub(in crate::pacing) fn slice(&self) -> Nanos {
+        SLICE_MIN.max(2 * self.round_trip())
     }
 
-    /// For how long from now on there is to be something in hand when an answer is back.
+    /// How far from now on the slices in hand are to reach.
     pub(in crate::pacing) fn reach(&self) -> Nanos {
-        self.low() + self.stretch()
+        self.low() + self.slice()
     }
 
-    /// How many slots are asked for at once of a fast lane.
+    /// How many slots of a fast lane one request asks for at most.
     pub(super) fn slots_max(&self, period: Nanos) -> u64 {
-        (self.stretch() / period.max(1)).max(1)
+        (self.slice() / period.max(1)).max(1)
     }
 
-    /// How many slots of a lane are to be in hand at most, or what a slower lane lets through meanwhile.
+    /// How many slots of a lane are to be in hand at most. Of a slower lane: how many it grants meanwhile.
     pub(in crate::pacing) fn in_hand_max(&self, period: Nanos) -> u64 {
         (self.reach() / period.max(1)).max(1)
     }
@@ -102,7 +101,7 @@ mod tests {
     const MS: Nanos = 1_000_000;
 
     #[test]
-    fn one_answer_that_hung_plans_nothing_and_two_do_for_as_long_as_they_count() {
+    fn one_slow_answer_does_not_change_the_plan_and_two_do_while_they_count() {
         let mut distance = Distance::default();
         assert_eq!(distance.round_trip(), 0);
         distance.note(20 * MS);
@@ -117,7 +116,7 @@ mod tests {
             distance.note(5 * MS);
         }
         assert_eq!(distance.round_trip(), 5 * MS);
-        assert_eq!(distance.stretch(), STRETCH_MIN);
+        assert_eq!(distance.slice(), SLICE_MIN);
         assert_eq!(distance.slots_max(340 * MS), 1);
     }
 }

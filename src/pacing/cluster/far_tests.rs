@@ -1,4 +1,4 @@
-//! Consumers whose store is far away, in pure time: the play of `sharing_tests`, with a way there and back.
+//! Consumers whose store is far away: the simulation of `sharing_tests`, with longer ways there and back.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -8,7 +8,7 @@ use super::sharing_tests::{EPOCH, MS, Play, SECOND};
 use crate::pacing::Lane;
 
 #[test]
-fn a_store_that_is_far_away_costs_a_limit_next_to_nothing_and_no_second_holds_more() {
+fn with_a_far_store_a_limit_is_used_to_the_full_and_no_second_holds_more() {
     for (round_trip, consumers) in [(20, 1), (20, 4), (60, 2), (150, 1), (150, 8)] {
         for (quota, per_second) in [("1/s", 1), ("3/s", 3), ("10/s", 10), ("100/s", 100)] {
             let lane = Lane::endpoint("x");
@@ -20,9 +20,10 @@ fn a_store_that_is_far_away_costs_a_limit_next_to_nothing_and_no_second_holds_mo
             play.run(42 * SECOND, 40, &|_| (vec![Lane::endpoint("x")], 1));
             let worst = play.worst(&lane, SECOND);
             let used = play.used(&lane, 2 * SECOND, 42 * SECOND);
-            let told = format!("{round_trip} ms, {quota}, {consumers}: {used} used, worst {worst}");
-            assert!(worst <= per_second, "{told}");
-            assert!(used * 100 >= 40 * per_second * 95, "{told}");
+            let context =
+                format!("{round_trip} ms, {quota}, {consumers}: {used} used, worst {worst}");
+            assert!(worst <= per_second, "{context}");
+            assert!(used * 100 >= 40 * per_second * 95, "{context}");
         }
     }
 }
@@ -50,14 +51,14 @@ fn lanes_that_are_needed_together_are_used_to_the_full_however_far_the_store_is(
         }
         let worst = play.worst(&quotas[0].0, SECOND);
         let used = play.used(&quotas[0].0, 2 * SECOND, 62 * SECOND);
-        let told = format!("{round_trip} ms, {consumers} consumers: {used} used, worst {worst}");
-        assert!(worst <= 10, "{told}");
-        assert!(used >= 560, "{told}");
+        let context = format!("{round_trip} ms, {consumers} consumers: {used} used, worst {worst}");
+        assert!(worst <= 10, "{context}");
+        assert!(used >= 560, "{context}");
     }
 }
 
 #[test]
-fn a_lane_of_which_the_store_hands_out_nothing_is_not_served_and_one_with_a_slow_pace_is() {
+fn a_lane_that_the_store_does_not_grant_is_unserved_and_one_with_a_slow_quota_is_not() {
     let (given, kept) = (Lane::endpoint("x"), Lane::endpoint("y"));
     let quotas = [(given.clone(), "2/min"), (kept.clone(), "10/s")];
     let mut play = Play::new(50, &quotas);

@@ -1,29 +1,30 @@
-//! A lane that several consumers share, as their store keeps it: who gets how much of its time.
+//! How the store divides the time of shared lanes among consumers.
 //!
-//! In: lanes' rows, what one consumer wants of them. Out: stretches of their time that are its alone,
-//! starts, or when to ask again. Always: pure, on the store's clock; what is handed out never overlaps, so
-//! that the lane's limit holds for all together, whatever becomes of any of them; nothing is handed out
-//! for a time that is over when the answer arrives.
+//! In: lanes' rows, one consumer's request. Out: time slices and starts that are granted to that consumer alone, or
+//! when to ask again. Always: pure, on the store's clock; slices and starts of a lane never overlap, so that the lane's
+//! limit holds for all consumers together, even if one of them dies; nothing is granted for a time that is over when
+//! the answer arrives.
 //!
-//! A fast lane is handed out in stretches of a quarter of a second, one behind the other, a little
-//! ahead of time, both longer the farther away the store is (`distance`): a consumer that dies takes one with it.
-//! A message or call that needs a slow lane asks for a start instead: one moment on all of its lanes, so that none of
-//! them waits for another. Starts are given in the order of that moment, and by age where several could have it.
+//! A fast lane is granted in slices of a quarter of a second, one after another, a little ahead of time. Both are
+//! longer the farther away the store is (`distance`). A consumer that dies wastes one slice.
 //!
-//! PostgreSQL's function `hand_out` (edition 14 of the schema) does the same in one round trip, and holds no lock over
-//! the network; `tests/it/shared_lanes.rs` holds the two against each other.
+//! A call or message that needs a slow lane asks for a start instead: one moment on all of its lanes, so that none of
+//! them waits for another. Starts are granted in the order of their moments; for the same moment, the oldest is first.
+//!
+//! PostgreSQL's function `hand_out` (edition 14 of the schema) does the same in one round trip, and holds no lock
+//! across the network; `tests/it/shared_lanes.rs` compares the two.
 
 use std::collections::BTreeMap;
 
 use crate::pacing::Nanos;
 
-/// From this period on a lane is slow, in nanoseconds.
+/// A lane with a longer period is slow.
 const SLOW: Nanos = 500_000_000;
 
-/// A lane whose period is at most this starts empty: who used it before may have lost the record.
+/// A lane with at most this period starts without a free slot: its previous use may not be recorded.
 const START_EMPTY: Nanos = 1_000_000_000;
 
-/// Whether a lane of this period is handed out start by start.
+/// Whether a lane of this period is slow: it is granted in starts, not in slices.
 pub(in crate::pacing) fn is_slow(period: Nanos) -> bool {
     period > SLOW
 }
@@ -31,95 +32,95 @@ pub(in crate::pacing) fn is_slow(period: Nanos) -> bool {
 /// One lane's row. Times are nanoseconds since 1970 on the store's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneTime {
-    /// From when on the lane is free: the end of what was handed out (GCRA's theoretical arrival
-    /// time). 0: the lane is new.
+    /// When the lane is free: the end of all that was granted (GCRA's theoretical arrival time). 0: the lane is new.
     pub free_at: Nanos,
-    /// From one to the next, the margin included; what is owed is owed in these.
+    /// The duration of one slot, the margin included.
     pub period: Nanos,
 }
 
-/// What a consumer wants of one fast lane.
+/// A consumer's request for a slice of one fast lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceWant {
     /// The lane's name in the store.
     pub lane: String,
     pub period: Nanos,
-    /// How many slots, side by side.
+    /// How many consecutive slots.
     pub slots: u64,
-    /// Up to when it is to last at least: another lane of the same waiter lets go then.
+    /// Until when the slice has to last at least: another lane of the same waiter grants then.
     pub until: Nanos,
 }
 
-/// What a start takes of one lane.
+/// One lane of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartLane {
     /// The lane's name in the store.
     pub lane: String,
     pub period: Nanos,
-    /// How many slots, side by side.
+    /// How many consecutive slots.
     pub slots: u64,
-    /// How long before the start the lane is charged from at most, if it is free so long: what it loses while it waits
-    /// for the other lanes. At most half a period.
+    /// How long before the start the lane is charged from at most, if it is free by then: it makes good what the lane
+    /// loses while it waits for the other lanes. At most half a period.
     pub credit: Nanos,
 }
 
-/// A start that a consumer wants for one message or call.
+/// A consumer's request for a start of one call or message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWant {
     pub lanes: Vec<StartLane>,
-    /// It is of no use earlier.
+    /// The earliest moment at which the start is of use.
     pub not_before: Nanos,
 }
 
-/// A start that was not used: its slots are given back where nothing was handed out behind them.
+/// A start that was not used. Its slots come back unless something was granted after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusedStart {
     pub lane: String,
     pub slots: u64,
-    /// When the last slot ends, within a quarter of a period.
+    /// When its last slot ends, exact to a quarter of a period.
     pub end: Nanos,
 }
 
-/// Everything a consumer tells and asks at once.
+/// Everything that a consumer tells and asks the store at once.
 ///
-/// Times are nanoseconds: on the consumer's clock, or since 1970 on the store's. All parts name one period for a lane.
+/// Times are nanoseconds: since the pacer began on the consumer's clock, or since 1970 on the store's. All parts name
+/// the same period for a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneRequest {
-    /// How long the answer is on its way at most: nothing that is given begins earlier.
+    /// How long the answer is on its way at most: no grant begins before now plus `way`.
     pub way: Nanos,
-    /// How far ahead of its time a lane is handed out.
+    /// How far ahead of its time a lane is granted.
     pub ahead: Nanos,
-    /// By age: the oldest first.
+    /// The oldest first.
     pub starts: Vec<StartWant>,
     pub wants: Vec<SliceWant>,
-    /// Wants, by their place, that are of no use without each other.
+    /// Indices of wants that are of no use without each other.
     pub groups: Vec<Vec<usize>>,
     pub unused: Vec<UnusedStart>,
-    /// Lanes on which Twilio answered 429, shut until then.
+    /// Lanes that rest after a 429, and until when.
     pub rests: Vec<(String, Nanos)>,
 }
 
-/// What becomes of a want.
+/// The answer to a want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliceAnswer {
-    /// The lane is the consumer's from here to there.
+    /// The lane's time from `from` to `to` is granted to the consumer.
     Slice { from: Nanos, to: Nanos },
-    /// Not now; to be asked for again then.
+    /// Not granted; to be asked for again at this moment.
     Later(Nanos),
-    /// It could be had, but another lane of its group could not.
+    /// Not granted, since another lane of its group is not.
     Open,
 }
 
-/// What becomes of a start that was wanted.
+/// The answer to a request for a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAnswer {
-    /// It is then.
+    /// Granted at this moment.
     At(Nanos),
-    /// Not now; to be asked for again at `at`. `lane`: the place of the lane that is the last to be free.
+    /// Not granted; to be asked for again at `at`. `lane`: the index of the start's lane that is free last.
     Later { lane: usize, at: Nanos },
 }
 
-/// One answer for each want, and one for each start.
+/// One answer for each want and one for each start, in the request's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneAnswers {
     pub wants: Vec<SliceAnswer>,
@@ -133,7 +134,7 @@ impl SliceWant {
 }
 
 impl LaneRequest {
-    /// Whether there is nothing to tell and nothing to ask.
+    /// Whether the request tells and asks nothing.
     pub(in crate::pacing) fn is_empty(&self) -> bool {
         self.wants.is_empty()
             && self.starts.is_empty()
@@ -141,7 +142,7 @@ impl LaneRequest {
             && self.rests.is_empty()
     }
 
-    /// Every lane it is about, in order, and its period; 0: the request only tells of it.
+    /// Every lane that the request names, sorted, and its period; 0: the request asks nothing of the lane.
     #[must_use]
     pub fn lanes(&self) -> Vec<(&str, Nanos)> {
         let starts = self.starts.iter().flat_map(|start| &start.lanes);
@@ -193,9 +194,9 @@ impl LaneAnswers {
     }
 }
 
-/// Hands out what may be had at `now`, and changes the rows to say so.
+/// Grants the slices and starts that are free at `now`, and records them in the rows.
 ///
-/// Times are nanoseconds since 1970 on the store's clock. Every lane of the request needs no row yet.
+/// Times are nanoseconds since 1970 on the store's clock. A lane without a row gets one.
 pub fn hand_out(
     request: &LaneRequest,
     rows: &mut BTreeMap<String, LaneTime>,
@@ -227,7 +228,8 @@ pub fn hand_out(
     LaneAnswers { wants, starts }
 }
 
-/// Gives starts, in the order of the moment at which their lanes are free; of the same moment, in the request's order.
+/// Grants starts in the order of the moments at which their lanes are free; for the same moment, in the request's
+/// order.
 fn starts(
     request: &LaneRequest,
     rows: &mut BTreeMap<String, LaneTime>,
@@ -270,7 +272,7 @@ fn starts(
     answers
 }
 
-/// Gives stretches, group by group.
+/// Grants slices, group by group.
 fn slices(
     request: &LaneRequest,
     rows: &mut BTreeMap<String, LaneTime>,
@@ -278,7 +280,7 @@ fn slices(
 ) -> Vec<SliceAnswer> {
     let mut answers = vec![SliceAnswer::Open; request.wants.len()];
     for group in &request.groups {
-        // When all lanes of the group let go, if they do.
+        // When all lanes of the group grant; none: one of them does not.
         let mut begins = Some(now);
         for n in group {
             let want = &request.wants[*n];
@@ -295,7 +297,7 @@ fn slices(
             }
         }
         let Some(begins) = begins else { continue };
-        // Lanes that are needed together are given for the same time: the slowest says how long.
+        // Lanes that are needed together are granted for the same time: the slowest decides how long.
         let lasts = group.iter().map(|n| request.wants[*n].lasts());
         let until = begins + lasts.max().unwrap_or(0);
         for n in group {
@@ -303,7 +305,7 @@ fn slices(
             if !matches!(answers[*n], SliceAnswer::Slice { .. })
                 && let Some(row) = rows.get_mut(&want.lane)
             {
-                answers[*n] = row.give(want, until, now + request.way);
+                answers[*n] = row.grant(want, until, now + request.way);
             }
         }
     }
@@ -311,7 +313,7 @@ fn slices(
 }
 
 impl LaneTime {
-    /// Takes note of a lane's period.
+    /// Sets the lane's period. The slots that are owed stay owed, each for the new period.
     fn adapt(&mut self, period: Nanos, now: Nanos) {
         if self.free_at == 0 {
             self.free_at = now + if period <= START_EMPTY { period } else { 0 };
@@ -323,7 +325,7 @@ impl LaneTime {
         self.period = period;
     }
 
-    /// From when on it could be had; else when to ask again.
+    /// When a slice could begin; an error is the moment to ask again.
     fn offers(&self, request: &LaneRequest, now: Nanos) -> Result<Nanos, Nanos> {
         if self.free_at > now + request.ahead {
             return Err(self.free_at - request.ahead);
@@ -331,8 +333,8 @@ impl LaneTime {
         Ok(self.free_at.max(now + request.way))
     }
 
-    /// Gives a stretch that begins at `arrives` at the earliest, and lasts until `until` at least.
-    fn give(&mut self, want: &SliceWant, until: Nanos, arrives: Nanos) -> SliceAnswer {
+    /// Grants a slice that begins at `arrives` at the earliest and lasts until `until` at least.
+    fn grant(&mut self, want: &SliceWant, until: Nanos, arrives: Nanos) -> SliceAnswer {
         let from = self.free_at.max(arrives);
         let lasts = until.saturating_sub(from).div_ceil(self.period);
         let slots = want.slots.max(lasts);

@@ -1,26 +1,26 @@
-//! What pacing asks of the store that several consumers share.
+//! The interface of the shared store: what pacing asks of it.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::pacing::{ConcurrencyShare, LaneAnswers, LaneRequest};
 
-/// What the store's clock showed, between which moments of ours.
+/// A reading of the store's clock, and the moments before and after it on this process's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerTime {
     pub asked: Instant,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970 on the store's clock.
     pub now: u64,
     pub answered: Instant,
 }
 
-/// Why the store did not answer: a sentence without a secret. It may have done what it was asked all the same.
+/// Why the store did not answer: a sentence without a secret. The store may have carried the request out all the same.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreFailure(pub String);
 
-/// A store that gives each of several consumers its part of the limits that they share. A call changes it in one step,
-/// and what was changed is durable when the call returns.
+/// A store that divides shared limits among several consumers. Each method changes it in one step, which is durable
+/// when the method returns.
 #[async_trait]
 pub trait SharedStore: Send + Sync {
     /// Returns once the store can be asked.
@@ -37,8 +37,8 @@ pub trait SharedStore: Send + Sync {
         request: &LaneRequest,
     ) -> Result<(LaneAnswers, ServerTime), StoreFailure>;
 
-    /// Gives `holder`, which has `taken` calls under way, its share of `all` places for calls, and tells what the store's
-    /// clock showed.
+    /// Gives `holder`, which has `taken` calls under way, its share of `all` concurrent calls, and tells what the
+    /// store's clock showed.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
-//! What consumers share: lanes, and places for calls under way. Each has its part from the store.
+//! The sharer: it carries the pacer's requests to the shared store, and the store's answers back.
 //!
-//! In: what the pacer wants. Out: what the store gives. Always: nothing is asked while the store is lost,
-//! and what was not given is not used; one consumer alone, which shares its store with nobody, needs none of this.
+//! In: the pacer's requests for lanes. Out: granted slices and starts, and this consumer's share of the account's
+//! concurrency. Always: nothing is asked while the store is lost, and nothing is used that was not granted. A consumer
+//! that is alone with its store needs no sharer.
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -17,13 +18,13 @@ use crate::pacing::{
     nanos,
 };
 
-/// How often a consumer looks after its share of the concurrency: one that comes has its part of them when
-/// the others have looked once.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a consumer renews its share of the concurrency. A new consumer has its share once each of the others has
+/// renewed its own.
+const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// How often the store's clock is read before the first request: the reading that came back fastest says what it shows,
-/// and the slower ones how far away the store is.
-const LOOKS: u32 = 3;
+/// How often the store's clock is read before the first request. All readings together tell the clock's time and how
+/// far away the store is.
+const FIRST_READINGS: u32 = 3;
 
 /// The pause after a request that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -32,29 +33,29 @@ fn locked(clock: &Mutex<StoreClock>) -> MutexGuard<'_, StoreClock> {
     clock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One consumer among those who share.
+/// One of the consumers that share a store.
 pub struct Sharer {
     pub pacer: Pacer,
     pub store: Arc<dyn SharedStore>,
-    /// This consumer's name among them.
+    /// This consumer's name, unique among them.
     pub holder: String,
     pub clock: Clock,
 }
 
 impl Sharer {
-    /// Keeps this consumer's part for as long as it is polled.
+    /// Asks for shared lanes, and renews the share of concurrency, for as long as it is polled.
     pub async fn keep(&self) -> Infallible {
         let clock = Mutex::default();
         tokio::select! {
             biased;
             never = self.ask(&clock) => never,
-            never = self.look(&clock) => never,
+            never = self.renew_share(&clock) => never,
         }
     }
 
     /// Asks for lanes whenever a call or a message waits for them.
     async fn ask(&self, clock: &Mutex<StoreClock>) -> Infallible {
-        self.find(clock).await;
+        self.measure(clock).await;
         loop {
             self.pacer.shared.asking().await;
             self.store.back().await;
@@ -65,7 +66,7 @@ impl Sharer {
             match self.store.hand_out(&request).await {
                 Ok((answers, time)) => {
                     self.read(clock, time);
-                    let answers = answers.on_our_clock(&locked(clock));
+                    let answers = answers.on_consumer_clock(&locked(clock));
                     self.pacer.answered_by_store(&asked, Some(&answers));
                 }
                 Err(error) => {
@@ -76,15 +77,15 @@ impl Sharer {
         }
     }
 
-    /// Finds out how far away the store is and what its clock shows, before anything is asked of it.
-    async fn find(&self, clock: &Mutex<StoreClock>) {
+    /// Measures how far away the store is and what its clock shows, before the first request.
+    async fn measure(&self, clock: &Mutex<StoreClock>) {
         let nothing = LaneRequest::default();
-        let mut looks = 0;
-        while looks < LOOKS {
+        let mut readings = 0;
+        while readings < FIRST_READINGS {
             self.store.back().await;
             match self.store.hand_out(&nothing).await {
                 Ok((_, time)) => {
-                    looks += 1;
+                    readings += 1;
                     self.read(clock, time);
                 }
                 Err(error) => self.failed(error).await,
@@ -102,8 +103,8 @@ impl Sharer {
             .store_took(time.answered.saturating_duration_since(time.asked));
     }
 
-    /// Looks after the share of concurrency.
-    async fn look(&self, clock: &Mutex<StoreClock>) -> Infallible {
+    /// Renews this consumer's share of the account's concurrency, again and again.
+    async fn renew_share(&self, clock: &Mutex<StoreClock>) -> Infallible {
         let all = self.pacer.account_concurrency().get();
         loop {
             self.store.back().await;
@@ -115,19 +116,19 @@ impl Sharer {
                 }
                 Err(error) => self.failed(error).await,
             }
-            self.clock.sleep(LOOK_EVERY).await;
+            self.clock.sleep(RENEW_EVERY).await;
         }
     }
 
     async fn failed(&self, error: StoreFailure) {
-        tracing::debug!(%error, "no part of the shared lanes");
+        tracing::debug!(%error, "the store of shared lanes did not answer");
         self.clock.sleep(AFTER_FAILURE).await;
     }
 }
 
-/// What a pacer tells its sharer, and is told by it.
+/// The pacer's side of the sharer.
 impl Pacer {
-    /// How many calls of the account may be under way at once, over all consumers.
+    /// How many calls of the account may be under way at once, at all consumers together.
     fn account_concurrency(&self) -> NonZeroU32 {
         self.shared.with(|schedule, _| schedule.table.concurrency())
     }
@@ -141,8 +142,8 @@ impl Pacer {
         })
     }
 
-    /// Sets this consumer's share of the account's concurrency, and how many consumers there are: a message that waits
-    /// for a shared lane waits for the others' messages too.
+    /// Sets this consumer's share of the account's concurrency, and how many consumers there are: a waiter of a shared
+    /// lane also waits for the other consumers' waiters.
     fn set_share(&self, share: ConcurrencyShare) {
         self.set_concurrency(&Lane::Account, Some(share.concurrency));
         self.shared.with(|schedule, _| {
@@ -150,19 +151,19 @@ impl Pacer {
         });
     }
 
-    /// What the store is to be told and asked now, if anything. The result is reported to [`Self::answered_by_store`].
+    /// The next request to the store; none: there is nothing to tell or ask. Its result is reported to
+    /// [`Self::answered_by_store`].
     fn next_request(&self) -> Option<PendingRequest> {
         self.shared.with(Schedule::next_request)
     }
 
-    /// Takes the store's answers, which are in force at once. None: the store gave no answer, and is told and asked the
-    /// same again.
+    /// Applies the store's answers. None: the store did not answer, and is asked again.
     fn answered_by_store(&self, request: &PendingRequest, answers: Option<&LaneAnswers>) {
         self.shared
             .with(|schedule, now| schedule.answered(request, answers, now));
     }
 
-    /// Takes note of how long the store took to answer: requests are planned by that.
+    /// Takes note of how long the store took to answer: requests are planned with it.
     fn store_took(&self, took: Duration) {
         self.shared
             .with(|schedule, _| schedule.table.distance.note(nanos(took)));

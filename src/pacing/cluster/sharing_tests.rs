@@ -1,5 +1,5 @@
-//! Several consumers that share lanes, against one log: played event by event, in pure time, with
-//! clocks that differ, a store that takes its time and is away, consumers that stall, die and come.
+//! A simulation in pure time of several consumers that share lanes, checked against one log of all grants: their clocks
+//! differ, the store is slow or away, and consumers stall, die and come.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -17,17 +17,17 @@ use crate::pacing::{Lane, Margin, Nanos, PacingSettings, Sender};
 pub(in crate::pacing) const MS: Nanos = 1_000_000;
 pub(in crate::pacing) const SECOND: Nanos = 1_000 * MS;
 
-/// What the store's clock shows when the play begins.
+/// The time of the store's clock when the simulation begins.
 pub(in crate::pacing) const EPOCH: Nanos = 1_800_000_000 * SECOND;
 
-/// What the store answered, and what its clock showed; none: it is away.
+/// The store's answers and a reading of its clock; none: it is away.
 type Back = Option<(LaneAnswers, ClockReading)>;
 
-/// One consumer: its own schedule, on its own time.
+/// One consumer: its own schedule, on its own clock.
 pub(in crate::pacing) struct Consumer {
     pub(in crate::pacing) schedule: Schedule<usize>,
     clock: StoreClock,
-    /// The play's time at this consumer's zero.
+    /// The simulation's time at this consumer's zero.
     pub(in crate::pacing) began: Nanos,
     /// A request on its way: when it was sent, and when it arrives.
     on_its_way: Option<(Nanos, Nanos, PendingRequest, LaneRequest)>,
@@ -44,9 +44,9 @@ pub(in crate::pacing) struct Play {
     pub(in crate::pacing) consumers: Vec<Consumer>,
     quotas: Vec<(Lane, String)>,
     away: Vec<(Nanos, Nanos)>,
-    /// How long the way to the store takes, and the way back: between the two.
+    /// The shortest and longest time that each way to the store or back takes.
     way: (Nanos, Nanos),
-    /// When each lane was used, in the play's time, and what it cost.
+    /// When each lane granted, in the simulation's time, and at which cost.
     log: BTreeMap<Lane, Vec<(Nanos, u32)>>,
     pub(in crate::pacing) now: Nanos,
 }
@@ -68,7 +68,7 @@ impl Play {
         }
     }
 
-    /// A store so far away, with a quarter more or less each way.
+    /// Sets how far away the store is. Each way takes up to a quarter more or less.
     pub(in crate::pacing) fn far(mut self, round_trip: Nanos) -> Self {
         let one_way = round_trip / 2;
         self.way = (one_way * 3 / 4 + MS / 10, one_way * 5 / 4 + MS);
@@ -140,7 +140,7 @@ impl Play {
         }
     }
 
-    /// The store's part: a request that has arrived is carried out, though its consumer stands still.
+    /// The store carries out a request that has arrived, also while its consumer stalls.
     fn store(&mut self, n: usize) {
         let is_away = self
             .away
@@ -165,7 +165,7 @@ impl Play {
         consumer.coming_back = Some((back, asked, given));
     }
 
-    /// The look for the share of concurrency, twice a second: its answer shows the store's clock as well.
+    /// Renews the share of concurrency, twice a second: the answer reads the store's clock too.
     fn look(&mut self, n: usize) {
         if !(self.now - self.consumers[n].began).is_multiple_of(SECOND / 2) {
             return;
@@ -193,19 +193,19 @@ impl Play {
                     .table
                     .distance
                     .note(reading.received - reading.sent);
-                answers.on_our_clock(&consumer.clock)
+                answers.on_consumer_clock(&consumer.clock)
             });
             let answers = given.as_ref();
             consumer.schedule.answered(&asked, answers, now);
         }
         consumer.schedule.advance(now, &mut granted);
         consumer.waiting -= granted.len();
-        let mut gone: Vec<_> = granted.into_iter().map(|granted| granted.held).collect();
+        let mut granted_now: Vec<_> = granted.into_iter().map(|granted| granted.held).collect();
         while consumer.waiting < crowd {
             let (lanes, cost) = needs(&mut self.random);
             let cost = NonZeroU32::new(cost).expect("not zero");
             match consumer.schedule.enter(&lanes, cost, now, || 0) {
-                Ok(held) => gone.push(held),
+                Ok(held) => granted_now.push(held),
                 Err(_) => consumer.waiting += 1,
             }
         }
@@ -216,7 +216,7 @@ impl Play {
             let request = asked.request(&consumer.clock);
             consumer.on_its_way = Some((self.now, self.now + way, asked, request));
         }
-        for held in gone {
+        for held in granted_now {
             for (lane, cost) in consumer.schedule.used(&held) {
                 self.log.entry(lane).or_default().push((self.now, cost));
             }
@@ -268,7 +268,7 @@ fn four_consumers_use_one_quota_and_no_second_holds_more() {
 }
 
 #[test]
-fn one_dies_one_comes_and_the_store_is_away_and_no_second_holds_more() {
+fn consumers_die_and_come_and_the_store_is_away_and_no_second_holds_more() {
     for (quota, per_second) in [("10/s", 10_u32), ("100/s", 100), ("1000/s", 1_000)] {
         for seed in 10..11 {
             let lane = Lane::endpoint("x");
@@ -353,7 +353,7 @@ fn many_agents_beside_a_busy_campaign_are_all_served_at_their_pace() {
 }
 
 #[test]
-fn segments_count_and_a_message_of_several_is_not_torn() {
+fn segments_count_and_a_message_of_several_is_not_divided() {
     for quota in ["1/s", "10/s", "100/s"] {
         let lane = Lane::Sender(Sender::new("+12025550100", None));
         let mut play = Play::new(40, &[(lane.clone(), quota), (Lane::endpoint("x"), "30/s")]);
@@ -367,7 +367,7 @@ fn segments_count_and_a_message_of_several_is_not_torn() {
             ];
             (lanes, random.random_range(1..4))
         });
-        // Evenly: what starts in a window of ten seconds ends at most two segments behind it.
+        // Messages are spread evenly: one that starts in a window of ten seconds ends at most two segments after it.
         let per_second: u32 = quota.trim_end_matches("/s").parse().expect("a number");
         let worst = play.worst(&lane, 10 * SECOND);
         assert!(worst <= per_second * 10 + 2, "{quota}: {worst}");

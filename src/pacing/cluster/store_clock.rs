@@ -1,9 +1,10 @@
-//! How the store's clock goes beside ours.
+//! The difference between the store's clock and this consumer's.
 //!
-//! In: what the store's clock showed, and the moments right before and after it was asked. Out: times
-//! of one on the other. Always: by what all readings of late allow together. Each says between which two differences
-//! the clocks are; the fastest way there and the fastest way back bound that, in whichever answers they were. The
-//! error is at most half of the difference between these two ways.
+//! In: readings of the store's clock, each with the moments right before and after it on this consumer's clock. Out:
+//! times of one clock on the other. Always: each reading gives a lower and an upper bound of the difference. The
+//! estimate is the middle of what all readings of the last ten seconds allow together. The fastest way there and the
+//! fastest way back are the closest bounds, also if they come from different readings; the error is at most half the
+//! difference between these two ways.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ use crate::pacing::Nanos;
 /// (100 ppm, the most that NTP corrects without a step: RFC 5905, 11.3).
 const COUNTS_FOR: Nanos = 10_000_000_000;
 
-/// One look at the store's clock. `sent` and `received` are on ours, `store` is nanoseconds since 1970.
+/// One reading of the store's clock, in nanoseconds: `sent` and `received` since the pacer began, `store` since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) struct ClockReading {
     pub(in crate::pacing) sent: Nanos,
@@ -22,23 +23,23 @@ pub(in crate::pacing) struct ClockReading {
 }
 
 impl ClockReading {
-    /// How far the store's clock is ahead of ours, at least and at most.
+    /// How far the store's clock is ahead of this consumer's, at least and at most.
     fn ahead(&self) -> (i128, i128) {
         let since = |at: Nanos| i128::from(self.store) - i128::from(at);
         (since(self.received), since(self.sent))
     }
 }
 
-/// What we know of the store's clock.
+/// The estimate of the store's clock.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pacing) struct StoreClock {
     readings: VecDeque<ClockReading>,
-    /// How far it is ahead of ours.
+    /// How far it is ahead of this consumer's clock.
     ahead: i128,
 }
 
 impl StoreClock {
-    /// Takes note of a reading.
+    /// Adds a reading.
     pub(in crate::pacing) fn read(&mut self, reading: ClockReading) {
         let old = |it: &ClockReading| it.received.saturating_add(COUNTS_FOR) < reading.received;
         self.readings.retain(|it| !old(it));
@@ -49,21 +50,21 @@ impl StoreClock {
             (least, most) = (least.max(at_least), most.min(at_most));
         }
         if least > most {
-            // One of the clocks was set: what was read before says nothing any more.
+            // One of the clocks was set: earlier readings are no longer valid.
             self.readings.drain(..self.readings.len() - 1);
             (least, most) = reading.ahead();
         }
         self.ahead = least.midpoint(most);
     }
 
-    /// A time of ours on the store's clock; ours when it was never read.
-    pub(in crate::pacing) fn theirs(&self, ours: Nanos) -> Nanos {
-        shift(ours, self.ahead)
+    /// A time of this consumer's clock on the store's clock; unchanged while there is no reading.
+    pub(in crate::pacing) fn to_store(&self, at: Nanos) -> Nanos {
+        shift(at, self.ahead)
     }
 
-    /// A time of the store's on our clock.
-    pub(in crate::pacing) fn ours(&self, theirs: Nanos) -> Nanos {
-        shift(theirs, -self.ahead)
+    /// A time of the store's clock on this consumer's clock.
+    pub(in crate::pacing) fn to_consumer(&self, at: Nanos) -> Nanos {
+        shift(at, -self.ahead)
     }
 }
 
@@ -88,41 +89,41 @@ mod tests {
     }
 
     #[test]
-    fn times_go_there_and_back() {
+    fn times_convert_there_and_back() {
         let mut clock = StoreClock::default();
         clock.read(reading(10 * MS, 2 * MS, 1_000 * SECOND));
-        assert_eq!(clock.theirs(11 * MS), 1_000 * SECOND);
-        assert_eq!(clock.ours(1_000 * SECOND + 5 * MS), 16 * MS);
+        assert_eq!(clock.to_store(11 * MS), 1_000 * SECOND);
+        assert_eq!(clock.to_consumer(1_000 * SECOND + 5 * MS), 16 * MS);
         for at in [0, 5 * MS, 3 * SECOND] {
-            assert_eq!(clock.ours(clock.theirs(at)), at);
+            assert_eq!(clock.to_consumer(clock.to_store(at)), at);
         }
     }
 
     #[test]
     fn what_all_readings_allow_together_decides() {
         let mut clock = StoreClock::default();
-        // Fast there and slow back, then slow there and fast back: each by itself is 19 ms off.
+        // Fast there and slow back, then slow there and fast back: each alone is 19 ms off.
         clock.read(reading(0, 42 * MS, SECOND + 2 * MS));
         clock.read(reading(100 * MS, 42 * MS, SECOND + 140 * MS));
-        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
-        // A slow answer says nothing new.
+        assert_eq!(clock.to_store(500 * MS), SECOND + 500 * MS);
+        // A slow answer does not narrow the bounds.
         clock.read(reading(200 * MS, 80 * MS, SECOND + 230 * MS));
-        assert_eq!(clock.theirs(500 * MS), SECOND + 500 * MS);
+        assert_eq!(clock.to_store(500 * MS), SECOND + 500 * MS);
     }
 
     #[test]
-    fn a_clock_that_was_set_is_read_anew_and_old_readings_are_forgotten() {
+    fn after_a_clock_was_set_earlier_readings_do_not_count() {
         let mut clock = StoreClock::default();
         clock.read(reading(0, 2 * MS, SECOND + MS));
         clock.read(reading(SECOND, 4 * MS, 60 * SECOND + 2 * MS));
-        assert_eq!(clock.theirs(SECOND), 60 * SECOND);
+        assert_eq!(clock.to_store(SECOND), 60 * SECOND);
         // Slowly enough that no two readings contradict each other.
         for n in 2..30 {
             let store = (60 + n) * SECOND + 2 * MS + n * MS / 10;
             clock.read(reading(n * SECOND, 4 * MS, store));
         }
         let off = clock
-            .theirs(29 * SECOND)
+            .to_store(29 * SECOND)
             .abs_diff(89 * SECOND + 29 * MS / 10);
         assert!(off <= MS, "{off}");
     }

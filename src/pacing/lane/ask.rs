@@ -1,34 +1,35 @@
-//! What a waiter asks of one lane, and why the lane refuses.
+//! A waiter's request to one lane, and why the lane refuses it.
 
 use std::num::NonZeroU32;
 
 use crate::pacing::Nanos;
 
-/// The order of arrival: whoever came first has the lower one.
+/// The order of arrival: an older waiter has a lower ticket.
 pub(in crate::pacing) type Ticket = u64;
 
-/// No time brings it: a place has to be freed.
+/// No moment is known: something has to happen first, such as the end of another permit.
 pub(in crate::pacing) const FOREVER: Nanos = Nanos::MAX;
 
-/// Who asks, for how much, and when.
+/// A waiter's request: which waiter, for which cost, and when.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pacing) struct LaneAsk {
     pub(in crate::pacing) ticket: Ticket,
-    /// What the whole permit costs; a lane charges its part.
+    /// What the whole permit costs; [`crate::pacing::Lane::charge`] says what one lane charges.
     pub(in crate::pacing) cost: NonZeroU32,
-    /// Since when it waits: a lane that is due since then is charged from its due moment, within what it makes good.
+    /// Since when it waits. A lane that became due after that is charged from its due moment, within the lateness that
+    /// its limiter makes good.
     pub(in crate::pacing) as_of: Nanos,
     pub(in crate::pacing) now: Nanos,
 }
 
-/// Why a lane does not let go.
+/// Why a lane refuses a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) enum LaneRefusal {
-    /// It lets go then; [`FOREVER`]: when something happens.
+    /// It may grant at that moment; [`FOREVER`]: once something happens.
     Until(Nanos),
-    /// The store that it is shared through said that there is nothing before, which is no promise.
+    /// The store of shared lanes grants nothing before that moment; it may refuse again then.
     AskAgain(Nanos),
-    /// That store has to be asked for some of it. Its period.
+    /// The store of shared lanes has to be asked first. The lane's period.
     Ask(Nanos),
 }
 
@@ -41,9 +42,9 @@ impl LaneRefusal {
         }
     }
 
-    /// Of the refusals of several lanes the greatest is the one to wait for: a lane that the store has to be
-    /// asked for only when the others let go by the time it answers, at `answers`; of such lanes the
-    /// slowest.
+    /// The refusal of several lanes with the greatest rank is the one to wait for. `answers`: when the store would
+    /// answer if it were asked now. A lane that the store has to be asked for is waited for only if the other lanes
+    /// grant by `answers`; of several such lanes, the slowest is.
     pub(in crate::pacing) fn rank(self, answers: Nanos) -> (u8, Nanos) {
         match self {
             Self::Until(due) if due <= answers => (0, due),

@@ -1,45 +1,45 @@
-//! How many calls at once an account takes, found out by what it refuses: Twilio publishes no number
+//! The ceiling: the concurrency that Twilio accepts for an account, found by trying, since Twilio publishes no number
 //! (error 20429).
 //!
-//! In: replies, each with how many calls were under way when its own left. Out: how many may be. Always:
-//! halved by a refusal and raised step by step, up to just below what was refused; above that it feels
-//! its way one by one, ever more rarely while that is refused.
+//! In: replies, each with how many calls were under way when its call left. Out: how many calls may be under way.
+//! Always: a refusal halves the number; then it rises step by step to just below what was refused. Above that, one more
+//! call is tried at a time, less and less often while Twilio refuses it.
 
 use crate::pacing::Nanos;
 
-/// How many calls at once it begins with: all at once, they would arrive in another order than they left,
-/// and nobody could tell which one was too many.
+/// The concurrency at the beginning. With more calls at once, they would arrive at Twilio in another order than they
+/// left, and it would be unknown which one was too many.
 const BEGINS_WITH: u32 = 8;
 
-/// How long after a refusal one more than what was taken is tried.
+/// How long after the first refusal one more call than was accepted is tried.
 const PROBE_FIRST: Nanos = 30_000_000_000;
 
-/// The longest time between two such tries that were refused.
+/// The longest time between two such tries while they are refused.
 const PROBE_LAST: Nanos = 600_000_000_000;
 
-/// How long after a try that was taken the next one is made.
+/// How long after an accepted try the next one is made.
 const PROBE_AGAIN: Nanos = 2_000_000_000;
 
-/// How many calls in a row have to be refused above all that were taken: one alone may have met another
-/// limit, or a bad moment.
+/// How many refusals in a row, each above every level that was accepted lately, lower the ceiling: a single one may
+/// have another cause.
 const STRIKES: u32 = 2;
 
-/// How long it counts at least that a call was taken, and at most twice as long.
+/// How long an accepted call counts at least; it counts twice as long at most.
 const TAKEN_COUNTS: Nanos = 5_000_000_000;
 
-/// What a call carries from when it left until its reply is in.
+/// The state in which a call left; it is kept until the reply is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) struct Level {
-    /// How many calls were under way with it.
+    /// How many calls were under way, this one included.
     pub(in crate::pacing) under_way: u32,
-    /// How often the ceiling had been lowered by then.
+    /// How often the ceiling had been lowered.
     wave: u16,
-    /// How many calls had been refused by then.
+    /// How many calls had been refused.
     refusals: u32,
 }
 
 impl Level {
-    /// The level of a call that leaves as the `under_way`th, where nothing was ever refused.
+    /// The level of a call that leaves as the `under_way`th on a lane without a ceiling.
     pub(in crate::pacing) fn of(under_way: u32) -> Self {
         Self {
             under_way,
@@ -48,13 +48,13 @@ impl Level {
         }
     }
 
-    /// The level as a number, for whoever only passes it on; never 0.
+    /// The level as a number, which a permit passes on; never 0.
     pub(in crate::pacing) fn to_mark(self) -> u64 {
         let under_way = self.under_way.min(u16::MAX.into());
         u64::from(self.refusals) << 32 | u64::from(self.wave) << 16 | u64::from(under_way)
     }
 
-    /// The level that became this number.
+    /// The level that [`Self::to_mark`] turned into this number.
     pub(in crate::pacing) fn of_mark(mark: u64) -> Self {
         let short = |bits: u64| u16::try_from(bits & 0xffff).unwrap_or(0);
         Self {
@@ -65,27 +65,32 @@ impl Level {
     }
 }
 
-/// The number of calls that may be under way, within what an operator allows.
+/// How many calls may be under way, within the number that is allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ceiling {
+    /// How many are allowed.
     most: u32,
+    /// How many may be under way now.
     limit: u32,
-    /// What the limit is raised to.
+    /// The number up to which the limit is raised.
     goal: u32,
-    /// Nothing was refused yet.
+    /// Whether nothing was refused yet.
     is_new: bool,
     /// Replies since the last step.
     replies: u32,
+    /// How often the limit was lowered.
     waves: u16,
+    /// How many calls were refused.
     refusals: u32,
+    /// Refusals in a row above every level that was accepted lately.
     strikes: u32,
     taken: TakenLevels,
-    /// When one more is tried, and how long after the next refusal.
+    /// When one more call is tried, and how long after the next refusal.
     probe_at: Nanos,
     probe_after: Nanos,
 }
 
-/// The highest level at which a call was carried out of late.
+/// The highest level at which a call was accepted lately.
 #[derive(Clone, Copy, Debug, Default)]
 struct TakenLevels {
     now: u32,
@@ -119,7 +124,7 @@ impl TakenLevels {
 }
 
 impl Ceiling {
-    /// Nothing was refused yet: soon as many as are allowed.
+    /// A ceiling before any refusal. It soon rises to `most`.
     pub(in crate::pacing) fn new(most: u32) -> Self {
         Self {
             most,
@@ -141,7 +146,7 @@ impl Ceiling {
         self.limit.min(self.most)
     }
 
-    /// Allows another number.
+    /// Allows another number of calls.
     pub(in crate::pacing) fn allow(&mut self, most: u32) {
         let was_free = self.goal >= self.most;
         self.most = most;
@@ -159,8 +164,7 @@ impl Ceiling {
         }
     }
 
-    /// Takes note of a refusal: too many at once. False when as many as that are taken: it was something
-    /// else.
+    /// Takes note of a refusal as too many at once. False if Twilio accepted as many lately: then it had another cause.
     pub(in crate::pacing) fn refused(&mut self, level: Level, now: Nanos) -> bool {
         self.refusals = self.refusals.wrapping_add(1);
         if level.under_way <= self.taken.highest(now) {
@@ -185,8 +189,8 @@ impl Ceiling {
         true
     }
 
-    /// The account has as many calls under way as may be, others' among them: one fewer of ours for each wave of
-    /// replies that say so, but no fewer than it begins with.
+    /// The account is full, with other programs' calls included: lowers the limit by one for each wave of replies that
+    /// say so, but not below its beginning.
     pub(super) fn is_full(&mut self, level: Level) {
         if level.wave != self.waves || self.limit <= BEGINS_WITH {
             return;
@@ -197,9 +201,9 @@ impl Ceiling {
         self.replies = 0;
     }
 
-    /// Takes note of a call that was carried out.
+    /// Takes note of a call that Twilio accepted.
     pub(in crate::pacing) fn answered(&mut self, level: Level, now: Nanos) {
-        // Of calls that were refused meanwhile our side had counted some that the account did not.
+        // If calls were refused since this one left, its level counts some that Twilio did not.
         if level.refusals == self.refusals {
             if level.under_way > self.taken.highest(now) {
                 self.strikes = 0;
@@ -213,8 +217,8 @@ impl Ceiling {
             self.probe(level, now);
             return;
         }
-        // Nothing was refused yet: twice as many once all that may be under way were through. Then a step
-        // for every few replies.
+        // Before any refusal, one step per reply: the limit doubles with each round of replies. Later, a step for every
+        // few replies.
         self.replies += 1;
         if self.is_new || self.replies > self.limit / 4 {
             self.replies = 0;
@@ -222,7 +226,7 @@ impl Ceiling {
         }
     }
 
-    /// Tries one more when as many as may be are under way.
+    /// Tries one more call when as many as allowed are under way.
     fn probe(&mut self, level: Level, now: Nanos) {
         if self.goal >= self.most || level.under_way < self.limit || now < self.probe_at {
             return;
@@ -242,8 +246,8 @@ mod tests {
 
     const MS: Nanos = 1_000_000;
 
-    /// Plays an account that takes `takes` calls at once, each of which lasts 50 ms, while ours may be
-    /// `most`: how many were refused, and how many carried out, from a time to another.
+    /// Plays an account that accepts `takes` calls at once, each of which lasts 50 ms, while `most` are allowed: when
+    /// calls were refused, and when they were done.
     struct Play {
         ceiling: Ceiling,
         now: Nanos,
@@ -314,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_have_nothing_to_do_with_it_do_not_lower_it() {
+    fn refusals_with_another_cause_do_not_lower_it() {
         let mut ceiling = Ceiling::new(64);
         let (mut random, mut now) = (7_u64, 0);
         let mut lowest = 64;
@@ -325,7 +329,7 @@ mod tests {
             now += MS;
             let most = u64::from(ceiling.limit());
             let level = ceiling.level(u32::try_from(call % most + 1).expect("small"));
-            // One in twenty is refused, whatever is under way.
+            // One in twenty is refused, independent of how many are under way.
             if (random >> 40) % 20 == 0 {
                 let _ = ceiling.refused(level, now);
             } else {
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_takes_more_again_is_found_out() {
+    fn it_rises_when_the_account_accepts_more_again() {
         let mut play = Play::new(64);
         play.run(20_000 * MS, 20);
         assert!(play.ceiling.limit() <= 20);
@@ -369,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_refuses_is_soon_all_that_is_allowed() {
+    fn without_refusals_it_soon_rises_to_what_is_allowed() {
         let mut play = Play::new(64);
         assert_eq!(play.ceiling.limit(), 8);
         play.run(300 * MS, 64);

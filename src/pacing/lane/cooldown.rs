@@ -1,74 +1,78 @@
-//! How a lane rests whose limit refused a call.
+//! Cool-down: how long a lane rests after Twilio refused a call because of its limit: with a 429, or with the error
+//! code of a full sender queue.
 //!
-//! In: the rules of the limit, `Retry-After` if there was one, and how often in a row the lane was refused. Out: how
-//! long nothing leaves. Always: within a floor and a ceiling; refusals of one wave count once.
+//! In: the limit's rules, the reply's `Retry-After` if there is one, and how many refusals in a row there were. Out:
+//! until when the lane grants nothing. Always: a rest is within the rules' bounds; refusals of calls that were under
+//! way together count once.
 
 use std::time::Duration;
 
 use crate::pacing::{Nanos, nanos};
 
-/// For how long a lane rests after a refusal.
+/// The bounds of a lane's rest after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoolDown {
-    /// The shortest rest, and the first of a row.
-    pub floor: Duration,
-    /// The longest rest, also where more is asked for.
-    pub ceiling: Duration,
+    /// The shortest rest, and the first one of a row.
+    pub shortest: Duration,
+    /// The longest rest, also where `Retry-After` asks for more.
+    pub longest: Duration,
 }
 
 impl CoolDown {
-    /// How long a lane rests that was refused `strikes` times in a row, counted from 1.
+    /// How long a lane rests after the refusal that is number `strikes` in a row, counted from 1.
     ///
-    /// Twilio's word holds within the bounds; without one the rest doubles from the floor.
+    /// `retry_after` holds within the bounds. Without it, the rest begins with the shortest and doubles with each
+    /// refusal in a row.
     #[must_use]
     pub fn rest(&self, retry_after: Option<Duration>, strikes: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(strikes.saturating_sub(1));
         retry_after
-            .unwrap_or_else(|| self.floor.saturating_mul(doubled))
-            .max(self.floor)
-            .min(self.ceiling)
+            .unwrap_or_else(|| self.shortest.saturating_mul(doubled))
+            .max(self.shortest)
+            .min(self.longest)
     }
 }
 
-/// How a lane rests.
+/// A lane's rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::pacing) struct Rest {
-    /// Nothing leaves before; 0: never refused.
+    /// The lane grants nothing before this moment; 0: it was never refused.
     pub(in crate::pacing) until: Nanos,
+    /// Refusals in a row.
     strikes: u32,
-    /// The longest rest of the limit that refused last: after as much time without a refusal all is forgotten.
-    ceiling: Nanos,
+    /// The longest rest of the limit that refused last. After as much time without a refusal, the row is forgotten.
+    longest: Nanos,
 }
 
 impl Rest {
-    /// Takes note of a refusal that came in at `now`.
+    /// Takes note of a refusal that arrived at `now`.
     pub(in crate::pacing) fn refused(
         &mut self,
         rules: CoolDown,
         retry_after: Option<Duration>,
         now: Nanos,
     ) {
-        self.ceiling = nanos(rules.ceiling);
-        // Calls that were under way together are refused together: one wave, one strike.
+        self.longest = nanos(rules.longest);
+        // Calls that were under way together are refused together: they count once.
         if self.until <= now {
-            let forgotten = self.until.saturating_add(self.ceiling) <= now;
+            let forgotten = self.until.saturating_add(self.longest) <= now;
             self.strikes = if forgotten { 1 } else { self.strikes + 1 };
         }
         let rest = nanos(rules.rest(retry_after, self.strikes.max(1)));
         self.until = self.until.max(now.saturating_add(rest));
     }
 
-    /// Takes note of a reply at `now` that was no refusal. After the rest is over, it ends the row: a
-    /// lane that is refused now and then is no lane that is shut.
+    /// Takes note of a reply at `now` that was no refusal. After the rest is over, it ends the row: single refusals
+    /// now and then do not add up.
     pub(in crate::pacing) fn answered(&mut self, now: Nanos) {
         if self.until <= now {
             self.strikes = 0;
         }
     }
 
-    /// Whether nothing of it matters any more.
+    /// Whether the rest is over and its row is forgotten.
     pub(in crate::pacing) fn is_over(&self, now: Nanos) -> bool {
-        self.until == 0 || self.until.saturating_add(self.ceiling) <= now
+        self.until == 0 || self.until.saturating_add(self.longest) <= now
     }
 }
 
@@ -82,20 +86,20 @@ mod tests {
 
     /// As after a 429.
     const RATE: CoolDown = CoolDown {
-        floor: Duration::from_millis(100),
-        ceiling: secs(60),
+        shortest: Duration::from_millis(100),
+        longest: secs(60),
     };
 
     #[test]
-    fn twilio_decides_within_the_bounds() {
+    fn retry_after_holds_within_the_bounds() {
         let rules = RATE;
         assert_eq!(rules.rest(Some(secs(7)), 1), secs(7));
-        assert_eq!(rules.rest(Some(Duration::ZERO), 1), rules.floor);
+        assert_eq!(rules.rest(Some(Duration::ZERO), 1), rules.shortest);
         assert_eq!(rules.rest(Some(secs(86_400)), 1), secs(60));
     }
 
     #[test]
-    fn without_a_word_from_twilio_the_rest_doubles_up_to_the_ceiling() {
+    fn without_retry_after_the_rest_doubles_up_to_the_longest() {
         let rules = RATE;
         let rests: Vec<u128> = (1..=11).map(|n| rules.rest(None, n).as_millis()).collect();
         let doubled = [
@@ -107,12 +111,12 @@ mod tests {
 
     /// Rules whose first rest is a second.
     const SECONDS: CoolDown = CoolDown {
-        floor: secs(1),
-        ceiling: secs(60),
+        shortest: secs(1),
+        longest: secs(60),
     };
 
     #[test]
-    fn a_wave_of_refusals_is_one_strike_and_quiet_is_forgiven() {
+    fn refusals_of_one_wave_count_once_and_a_row_is_forgotten_after_quiet() {
         let rules = SECONDS;
         let mut rest = Rest::default();
         let second = nanos(secs(1));

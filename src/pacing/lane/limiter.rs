@@ -1,7 +1,11 @@
-//! One lane's limiter: `governor` decides, on our clock, and nothing is taken until all lanes agree.
+//! One lane's limiter: `governor` decides; the decision is applied only once all lanes of a waiter agree.
 //!
-//! In: a moment and a cost. Out: what would be charged, or the moment to ask again. Always: asking
-//! changes nothing; any window of the quota's unit holds at most its count, plus the burst beyond one.
+//! In: a moment and a cost. Out: the charge of a permit, or the moment to ask again. Always: asking changes nothing;
+//! any window of the quota's unit holds at most its count, plus the burst beyond one.
+//!
+//! GCRA's state is one number, the theoretical arrival time (`tat`). The limiter keeps it and shows it to `governor`
+//! for each decision. Other changes are made to it directly, since `governor` has no operation for them: a slot that
+//! comes back, a rest, another quota, a cost above the burst, a start that the store granted.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -16,8 +20,8 @@ use governor::{Quota as GovernorQuota, RateLimiter};
 use crate::pacing::quotas::settings::Margin;
 use crate::pacing::{Nanos, Quota, Unit, nanos};
 
-/// The longest lateness of a timer that a lane makes good: Tokio's wheel turns once a millisecond,
-/// and a busy machine adds a few.
+/// The longest lateness of a timer that a lane makes good: Tokio's timer wheel turns once per millisecond, and a busy
+/// machine adds a few.
 const LATENESS_MAX: Nanos = 5_000_000;
 
 /// The same for a lane that several consumers share.
@@ -26,7 +30,7 @@ const SHARED_LATENESS_MAX: Nanos = 200_000_000;
 /// The longest wait for another lane that a lane makes good whose quota is counted by the minute or longer.
 const CREDIT_MAX: Nanos = 1_000_000_000;
 
-/// The clock as `governor` sees it: the moment a decision is about, the same for all its lanes.
+/// The clock that `governor` reads: the moment that a decision is about.
 #[derive(Clone, Debug, Default)]
 struct Moment(Cell<Nanos>);
 
@@ -38,8 +42,8 @@ impl Clock for Moment {
     }
 }
 
-/// A lane's state as `governor` sees it. What it decides stays here: lanes are charged only when all
-/// of them let go.
+/// The state that `governor` reads and writes. A new state is only proposed: a lane is charged once all lanes of the
+/// waiter grant.
 struct LaneState {
     tat: Option<Nanos>,
     proposed: Cell<Nanos>,
@@ -58,7 +62,7 @@ impl StateStore for LaneState {
     }
 }
 
-/// What letting one go changes on a lane.
+/// The change that a permit makes to a lane's `tat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) struct Charge {
     before: Option<Nanos>,
@@ -66,7 +70,7 @@ pub(in crate::pacing) struct Charge {
 }
 
 impl Charge {
-    /// When the lane is free for the next one.
+    /// When the lane is free for the next permit.
     pub(in crate::pacing) fn end(self) -> Nanos {
         self.after
     }
@@ -76,27 +80,27 @@ impl Charge {
 #[derive(Clone, Debug)]
 pub(in crate::pacing) struct Limiter {
     quota: Quota,
-    /// How many may go at once.
+    /// How many slots may be granted at once.
     burst: NonZeroU32,
-    /// From one to the next, the margin included.
+    /// The duration of one slot, the margin included.
     period: Nanos,
-    /// How late a waiter may be let go without the next one paying for it.
+    /// How late a permit may be granted without delaying the next one.
     lateness: Nanos,
-    /// The same where it waited for another lane, and the store of shared lanes says when it goes.
+    /// The same for a start that the store of shared lanes grants, which waited for another lane.
     credit: Nanos,
-    /// When the next one is due if nothing is saved up (GCRA's theoretical arrival time).
+    /// GCRA's theoretical arrival time: when the next permit is due if no burst is saved.
     tat: Option<Nanos>,
 }
 
 impl Limiter {
-    /// A limiter that lets a whole burst go at once.
+    /// A limiter with its whole burst saved.
     pub(in crate::pacing) fn new(quota: Quota, margin: Margin) -> Self {
         let unit = nanos(quota.unit().duration());
         let kept_back = unit / 1_000_000 * u64::from(margin.ppm());
-        let period = nanos(quota.period_stretched(margin.ppm()));
-        // Of what the margin keeps back in a unit, a part may be spent on those who go late: a window then still holds
-        // no more than the quota. Of a second a quarter, for late timers, and three quarters are left for the way; of
-        // a minute half, for waits at other lanes too.
+        let period = nanos(quota.period_with_margin(margin.ppm()));
+        // A part of the time that the margin keeps back may be spent on late permits: a window then still holds no more
+        // than the quota. With a quota per second, a quarter is for late timers, and three quarters are left for jitter
+        // on the way. With a longer unit, half is for waits at other lanes too.
         let credit = match quota.unit() {
             Unit::Second => 0,
             Unit::Minute | Unit::Hour | Unit::Day => (kept_back / 2).min(CREDIT_MAX),
@@ -106,13 +110,13 @@ impl Limiter {
             burst: quota.burst(),
             period,
             lateness: (kept_back / 4).min(LATENESS_MAX).max(credit),
-            // Half a period at most: so a start that is given back is known by where it ends.
+            // Half a period at most, so that the store knows a start that is given back by its end.
             credit: credit.min(period / 2),
             tat: None,
         }
     }
 
-    /// The same at the process's start, moment zero: empty, or with one permit and no more.
+    /// The limiter at moment zero, when the process starts: without a free slot, or with exactly one.
     pub(in crate::pacing) fn starting(mut self, empty: bool) -> Self {
         let burst = u64::from(self.burst.get());
         let owed = if empty { burst } else { burst - 1 };
@@ -120,8 +124,8 @@ impl Limiter {
         self
     }
 
-    /// The same for a lane that others use too: one at a time, and half of the margin for late timers,
-    /// since what is later than that is lost. Of a minute a sixth, since waits at other lanes have half.
+    /// A limiter of a lane that other consumers use too: burst 1, and half of the margin for late timers, since a later
+    /// permit is lost. With a unit longer than a second it is a sixth, since waits at other lanes have half.
     pub(in crate::pacing) fn shared(quota: Quota, margin: Margin) -> Self {
         let unit = nanos(quota.unit().duration());
         let kept_back = unit / 1_000_000 * u64::from(margin.ppm());
@@ -136,12 +140,12 @@ impl Limiter {
         }
     }
 
-    /// How long before a start the lane is charged from at most, where another lane let it go later.
+    /// How long before a start the lane is charged from at most, if another lane delayed the start.
     pub(in crate::pacing) fn credit(&self) -> Nanos {
         self.credit
     }
 
-    /// The earliest moment that one who is let go at `now` is charged from.
+    /// The earliest moment from which a permit granted at `now` is charged.
     pub(super) fn credited(&self, now: Nanos) -> Nanos {
         now.saturating_sub(self.lateness)
     }
@@ -154,15 +158,15 @@ impl Limiter {
         self.period
     }
 
-    /// Asks whether `cost` may go at `now`, charged as of the moment `as_of`: when the slot was due, so that a late
-    /// timer or a wait for another lane costs the lane nothing. The limiter bounds how far back.
+    /// Asks `governor` whether the lane grants `cost` at `now`, charged from `as_of`, when the slot was due: a late
+    /// timer or a wait for another lane then costs the lane nothing. The limiter bounds how far back `as_of` counts.
     ///
-    /// A cost above the burst goes when a whole burst could, and the lane is shut for the rest: it
-    /// could never go otherwise.
+    /// A cost above the burst is granted when a whole burst is free, and the remaining slots are charged beyond it;
+    /// otherwise it could never be granted.
     ///
     /// # Errors
     ///
-    /// The moment to ask again; always later than `now`.
+    /// The moment to ask again; later than `now`, unless `as_of` is before [`Self::due`].
     pub(in crate::pacing) fn ask(
         &self,
         cost: NonZeroU32,
@@ -188,7 +192,7 @@ impl Limiter {
         }
     }
 
-    /// What a start at `at` changes, which the store of shared lanes gave: it decided.
+    /// The charge of a start at `at`. The store of shared lanes has decided; `governor` is not asked.
     pub(in crate::pacing) fn start(&self, cost: NonZeroU32, at: Nanos) -> Charge {
         let lasts = self.period.saturating_mul(cost.get().into());
         let after = at.saturating_add(lasts).max(self.free_at());
@@ -207,26 +211,27 @@ impl Limiter {
             tat: self.tat,
             proposed: Cell::new(0),
         };
-        // Built at moment zero, from which `governor` then counts: its times are ours.
+        // Built at moment zero, from which `governor` counts: its times are nanoseconds since the pacer began.
         let governor = RateLimiter::new(quota, probe, Moment::default());
         governor.clock().0.set(moment);
         governor
     }
 
-    /// When `cost` may go if nobody goes before; 0 when nothing was ever charged.
+    /// When the lane grants `cost` if nothing else is granted before; 0 when nothing was ever charged. The same moment
+    /// as in a refusal of `governor`, which names it only then.
     pub(in crate::pacing) fn due(&self, cost: NonZeroU32) -> Nanos {
         let at_once = cost.min(self.burst).get();
         let spare = u64::from(self.burst.get() - at_once) * self.period;
         self.tat.unwrap_or(0).saturating_sub(spare)
     }
 
-    /// Takes what [`Self::ask`] offered.
+    /// Applies a charge that [`Self::ask`] or [`Self::start`] returned.
     pub(in crate::pacing) fn charge(&mut self, charge: Charge) {
         self.tat = Some(charge.after);
     }
 
-    /// Gives an unused slot back, unless somebody was let go on top of it: then those two are
-    /// already as close as they may be.
+    /// Gives an unused charge back, unless a later one builds on it: that permit was granted as early as the limit
+    /// allows after this one. Returns whether it came back.
     pub(in crate::pacing) fn give_back(&mut self, charge: Charge) -> bool {
         let last = self.tat == Some(charge.after);
         if last {
@@ -235,13 +240,13 @@ impl Limiter {
         last
     }
 
-    /// Lets nothing go before `until`, and then one at a time.
+    /// Grants nothing before `until`, and then one slot at a time.
     pub(in crate::pacing) fn push(&mut self, until: Nanos) {
         let saved = u64::from(self.burst.get() - 1) * self.period;
         self.tat = Some(self.tat.unwrap_or(0).max(until.saturating_add(saved)));
     }
 
-    /// Goes on with another quota: what is owed is owed in the new periods.
+    /// Goes on with another quota. The slots that are owed stay owed, each for the new period.
     pub(in crate::pacing) fn requota(&mut self, mut next: Self, now: Nanos) {
         next.tat = self.tat.map(|tat| {
             let owed = u128::from(tat.saturating_sub(now)) * u128::from(next.period);
@@ -251,12 +256,12 @@ impl Limiter {
         *self = next;
     }
 
-    /// From when on the lane is free again; 0 when nothing was ever charged.
+    /// When all charged slots are over; 0 when nothing was ever charged.
     pub(in crate::pacing) fn free_at(&self) -> Nanos {
         self.tat.unwrap_or(0)
     }
 
-    /// Whether the lane has forgotten: nothing is owed, the whole burst is there.
+    /// Whether nothing is owed: the whole burst is saved.
     pub(super) fn is_fresh(&self, now: Nanos) -> bool {
         self.tat.is_none_or(|tat| tat <= now)
     }
@@ -289,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_goes_at_once_and_then_one_by_one() {
+    fn a_burst_is_granted_at_once_and_then_one_by_one() {
         let mut lane = limiter("10/s, burst 3", 0.0);
         for _ in 0..3 {
             let charge = lane.ask(ONE, 0, 0).expect("within the burst");
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_above_the_burst_shuts_the_lane_for_the_rest() {
+    fn a_cost_above_the_burst_is_charged_beyond_it() {
         let mut lane = limiter("1/s", 0.0);
         let segments = lane.ask(cost(3), 0, 0).expect("free");
         lane.charge(segments);
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_saves_up_no_burst_for_a_predecessor_may_have_used_it() {
+    fn a_new_process_has_no_saved_burst_for_a_previous_one_may_have_used_it() {
         let empty = limiter("10/s, burst 5", 0.0).starting(true);
         assert_eq!(empty.ask(ONE, 0, 0), Err(100 * MS));
         let mut slow = limiter("1/min, burst 5", 0.0).starting(false);
@@ -341,7 +346,7 @@ mod tests {
             let mut times: Vec<Nanos> = Vec::new();
             let (mut now, mut random) = (0, 7_u64);
             while times.len() < 4_000 {
-                // What waits goes whenever our timer comes round, sometimes after a long stall.
+                // Permits are granted whenever the timer fires, sometimes after a long stall.
                 while let Ok(charge) = lane.ask(ONE, lane.due(ONE), now) {
                     lane.charge(charge);
                     times.push(now);
@@ -359,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn who_did_not_wait_gets_no_credit_for_lateness() {
+    fn a_waiter_that_did_not_wait_gets_no_credit_for_lateness() {
         let mut lane = limiter("100/s", 2.0);
         let first = lane.ask(ONE, 0, 0).expect("free");
         lane.charge(first);
@@ -370,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unused_slot_comes_back_unless_another_was_built_on_it() {
+    fn an_unused_slot_comes_back_unless_another_builds_on_it() {
         let mut lane = limiter("10/s", 0.0);
         let first = lane.ask(ONE, 0, 0).expect("free");
         lane.charge(first);
@@ -394,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_shuts_the_lane_and_spends_its_burst() {
+    fn a_push_delays_the_lane_and_spends_its_burst() {
         let mut lane = limiter("10/s, burst 5", 0.0);
         lane.push(1_000 * MS);
         assert_eq!(lane.ask(ONE, 0, MS), Err(1_000 * MS));

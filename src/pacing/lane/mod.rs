@@ -1,7 +1,7 @@
-//! A lane: what a limit applies to.
+//! One lane: what a limit applies to, and everything that decides whether it grants a permit.
 //!
-//! In: names that others chose. Out: a key, and its kind for metrics. Always: cheap to copy and
-//! ordered, so that what is listed by lane is listed the same way each time.
+//! In: the names of operations, senders, campaigns and agents. Out: a lane as a key, and its kind for metrics. Always:
+//! cheap to clone, and ordered, so that a list of lanes has the same order each time.
 
 pub(super) mod ask;
 pub(super) mod usage;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// What a limit applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// The Twilio account: how many calls at once.
+    /// The Twilio account: how many calls may be under way at once.
     Account,
     /// One operation of Twilio's APIs, per account or per service.
     Endpoint {
@@ -29,10 +29,10 @@ pub enum Lane {
         /// The service's SID where Twilio counts per service; none: all services together.
         service: Option<Arc<str>>,
     },
-    /// What a sender sends. A cost counts here: SMS segments.
+    /// The texts that a sender sends. A cost counts here, in SMS segments.
     Sender(Sender),
-    /// The messages that are begun for a sender: as many as it can send, so that those that would only
-    /// wait for it take no place that others need. Its quota is the sender's; a cost counts here too.
+    /// The messages that are begun for a sender: no more than it can send, so that a message that would only wait for
+    /// the sender takes no place in flight that others need. Its quota is the sender's; a cost counts here too.
     Entry(Sender),
     /// A campaign, by its id.
     Campaign(Arc<str>),
@@ -40,16 +40,16 @@ pub enum Lane {
     Agent { campaign: Arc<str>, agent: Arc<str> },
 }
 
-/// A number or address we send from, at one of its rates.
+/// A number or address that texts are sent from, at one of its rates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sender {
     pub(super) address: Arc<str>,
-    /// The name of its published rate; none when it has one quota for all it sends.
+    /// The name of its published rate; none: the sender has one quota for all that it sends.
     pub(super) rate: Option<Arc<str>>,
 }
 
 impl Sender {
-    /// A sender at the published rate of this name, or at one of its own.
+    /// A sender at the published rate of this name; none: at a quota that an operator set for it.
     #[must_use]
     pub fn new(address: &str, rate: Option<&str>) -> Self {
         Self {
@@ -58,14 +58,14 @@ impl Sender {
         }
     }
 
-    /// Its name in a store, like no other sender's.
+    /// Its name in a shared store, unique among senders.
     pub(super) fn key(&self) -> String {
         let rate = self.rate.as_deref().unwrap_or_default();
         format!("{}\u{1f}{rate}", self.address)
     }
 }
 
-/// The last four characters: it may be a phone number.
+/// The last four characters of the address, which may be a phone number, and the rate.
 impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.address;
@@ -98,7 +98,7 @@ impl LaneKind {
         Self::Agent,
     ];
 
-    /// The word in metrics, logs and `status`.
+    /// The kind's name in metrics, logs and `status`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -163,8 +163,8 @@ impl Lane {
         }
     }
 
-    /// What something of `cost` takes on this lane: a message of three segments is three for its
-    /// sender, and one for everybody else.
+    /// How many slots a permit of `cost` takes on this lane: a message of three segments takes three on its sender's
+    /// lanes, and one on every other lane.
     pub(super) fn charge(&self, cost: NonZeroU32) -> NonZeroU32 {
         match self {
             Self::Sender(_) | Self::Entry(_) => cost,

@@ -1,8 +1,8 @@
-//! Time slices of a shared lane granted to this consumer: stretches of a fast lane's time.
+//! Time slices of a shared fast lane that are granted to this consumer.
 //!
-//! In: stretches from the store, the passing of time. Out: whether something may go in them. Always: a
-//! permit starts and is paid for within one stretch; what was not used in its time is gone. Of a slow lane there are
-//! none: what needs one asks for a start (`starts`).
+//! In: time slices from the store, the passing of time. Out: whether a permit fits into them. Always: a permit begins
+//! and its charge ends within one slice; an unused slice is lost when its time is over. A slow lane has no slices: its
+//! waiters ask for starts (`starts`).
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -11,26 +11,26 @@ use super::ask::{FOREVER, LaneAsk, LaneRefusal};
 use super::limiter::{Charge, Limiter};
 use crate::pacing::Nanos;
 
-/// A stretch of a lane's time, the end not included.
+/// A time slice: a span of a lane's time, the end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slice {
     from: Nanos,
     to: Nanos,
 }
 
-/// How long demand is counted before it says how much is asked for.
+/// The window in which demand is counted.
 const DEMAND_FOR: Nanos = 1_000_000_000;
 
-/// How far what is known of the store's clock may move between two stretches that are joined.
+/// How far the estimate of the store's clock may move between two slices that are joined.
 const CLOCK_MOVES_MAX: Nanos = 5_000_000;
 
-/// What went through a lane of late, in slots.
+/// What a lane granted lately, in slots.
 #[derive(Clone, Copy, Debug, Default)]
 struct Demand {
-    /// The number of the stretch of time that is being counted.
+    /// The number of the window that is being counted.
     counting: Nanos,
     count: u64,
-    /// The count of the one before.
+    /// The count of the window before.
     before: u64,
 }
 
@@ -49,26 +49,26 @@ impl Demand {
     }
 }
 
-/// Our part of one lane.
+/// This consumer's time slices of one lane.
 #[derive(Clone, Debug, Default)]
 pub(in crate::pacing) struct Slices {
     /// In order, none overlapping another.
     slices: VecDeque<Slice>,
-    /// The store has been asked and has not answered.
+    /// Whether a request to the store is under way.
     pub(in crate::pacing) is_asked: bool,
-    /// The store said that there is nothing before.
+    /// The store grants nothing before this moment; 0: it did not say so.
     not_before: Nanos,
-    /// A 429 that the store is to know of.
+    /// The end of a rest after a 429 that the store is to be told of.
     pub(in crate::pacing) rest: Option<Nanos>,
-    /// Starts that were not used, of which the store is to know: how many slots, and when the last one ends.
+    /// Unused starts that the store is to be told of: how many slots, and when the last one ends.
     pub(in crate::pacing) unused: Vec<(u64, Nanos)>,
     demand: Demand,
-    /// When something last went through.
+    /// When the lane last granted a permit.
     used_at: Nanos,
 }
 
 impl Slices {
-    /// Asks whether `cost` may go now.
+    /// Asks whether a slice holds `cost` now. The limiter decides within the slice.
     ///
     /// # Errors
     ///
@@ -104,48 +104,48 @@ impl Slices {
         Err(LaneRefusal::Ask(limiter.period()))
     }
 
-    /// How many slots of a fast lane are in hand.
+    /// How many unused slots the slices hold.
     pub(in crate::pacing) fn slots(&self, limiter: &Limiter, now: Nanos) -> u64 {
         let begun = limiter.due(NonZeroU32::MIN).max(now);
         let left = |it: &Slice| it.to.saturating_sub(it.from.max(begun)) / limiter.period();
         self.slices.iter().map(left).sum()
     }
 
-    /// Counts what goes through at `now`.
+    /// Counts slots that the lane grants at `now`.
     pub(in crate::pacing) fn count(&mut self, slots: u64, now: Nanos) {
         self.demand = self.demand.at(now);
         self.demand.count += slots;
         self.used_at = now;
     }
 
-    /// When something last went through; 0 before the first.
+    /// When the lane last granted a permit; 0: never.
     pub(in crate::pacing) fn used_at(&self) -> Nanos {
         self.used_at
     }
 
-    /// How many slots are likely to be used within `lasts`, by what was of late: those who come while the store is
-    /// asked are not here yet.
+    /// How many slots are likely to be used within `lasts`, by the demand of the last second or two. It includes
+    /// waiters that come while the store is asked.
     pub(in crate::pacing) fn demand(&self, lasts: Nanos, now: Nanos) -> u64 {
         let demand = self.demand.at(now);
         let a_second = demand.count.max(demand.before);
         a_second.saturating_mul(lasts) / DEMAND_FOR
     }
 
-    /// Whether what is in hand ends within `low`.
+    /// Whether the last slice ends within `low`.
     pub(super) fn is_low(&self, now: Nanos, low: Nanos) -> bool {
         let end = self.slices.back().map_or(0, |last| last.to);
         end < now.saturating_add(low)
     }
 
-    /// Takes a stretch that the store gave, of a lane of this period.
-    pub(in crate::pacing) fn give(&mut self, from: Nanos, to: Nanos, period: Nanos) {
+    /// Adds a slice that the store granted, of a lane of this period.
+    pub(in crate::pacing) fn add(&mut self, from: Nanos, to: Nanos, period: Nanos) {
         self.not_before = 0;
-        // Between the two there is no room for anybody else's slot, whatever the clocks' readings are off by: a permit
-        // may begin late in one and end in the other.
+        // No other consumer's slot fits between the two, however wrong the estimate of the clock is: they are joined,
+        // so that a permit may begin in one and end in the other.
         if let Some(before) = self.slices.back_mut()
             && from < before.to.saturating_add(period / 2)
         {
-            // A clock that was read anew meanwhile must not cost the last slot.
+            // A new reading of the store's clock must not cost the last slot.
             let moved = (period / 32).min(CLOCK_MOVES_MAX);
             let as_long = before.to.saturating_add(to.saturating_sub(from));
             before.to = before.to.max(to).max(as_long.min(to.saturating_add(moved)));
@@ -154,40 +154,40 @@ impl Slices {
         self.slices.push_back(Slice { from, to });
     }
 
-    /// Takes the store's word that there is nothing before `at`.
+    /// The store grants nothing before `at`.
     pub(in crate::pacing) fn refuse(&mut self, at: Nanos) {
         self.not_before = at;
     }
 
-    /// Forgets stretches that are over.
+    /// Forgets slices that are over.
     pub(in crate::pacing) fn prune(&mut self, now: Nanos) {
         while self.slices.front().is_some_and(|it| it.to <= now) {
             self.slices.pop_front();
         }
     }
 
-    /// Whether the store has not said that there is nothing yet.
+    /// Whether no request is under way and the store did not refuse one until later.
     pub(super) fn may_ask(&self, now: Nanos) -> bool {
         !self.is_asked && self.not_before <= now
     }
 
-    /// Lets go of what is in hand, and of what the store said of it: its quota is another one.
+    /// Forgets all slices and the store's refusal, since the lane has another quota.
     pub(in crate::pacing) fn forget(&mut self) {
         self.slices.clear();
         self.not_before = 0;
     }
 
-    /// Whether the store knows all there is to know.
+    /// Whether the store has nothing to answer and nothing to be told.
     pub(in crate::pacing) fn is_forgettable(&self) -> bool {
         !self.is_asked && self.unused.is_empty() && self.rest.is_none()
     }
 
-    /// From when on the store is to be asked again; not later than `now`: it may be asked.
+    /// When the store may be asked again; 0: at once.
     pub(in crate::pacing) fn not_before(&self) -> Nanos {
         self.not_before
     }
 
-    /// When the lane is free for whoever comes now, as far as the store told.
+    /// When the last slice ends, or when the store may be asked again if that is later.
     pub(in crate::pacing) fn free_at(&self) -> Nanos {
         let end = self.slices.back().map_or(0, |last| last.to);
         end.max(self.not_before)

@@ -1,6 +1,7 @@
-//! Everything we keep about one lane.
+//! The state of one lane.
 //!
-//! In: who asks, and when. Out: yes, or the moment to ask again. Always: asking changes nothing.
+//! In: a waiter's request. Out: a charge, or why the lane refuses and when to ask again. Always: asking changes
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -16,10 +17,10 @@ use crate::pacing::backlog::coming::Coming;
 use crate::pacing::cluster::shared;
 use crate::pacing::{Lane, Nanos};
 
-/// The longest that a place is kept free for a waiter who was passed over too often.
-const PLACE_CLAIM_MAX: Nanos = 1_000_000_000;
+/// How long one call of a lane's concurrency is kept free at most for a waiter that was passed over too often.
+const CONCURRENCY_CLAIM_MAX: Nanos = 1_000_000_000;
 
-/// A lane kept for one waiter, who was passed over too often.
+/// A claim: the lane is kept for one waiter that was passed over too often.
 #[derive(Clone, Copy, Debug)]
 struct Claim {
     ticket: Ticket,
@@ -29,24 +30,25 @@ struct Claim {
 /// One lane.
 pub(in crate::pacing) struct Track {
     pub(in crate::pacing) lane: Lane,
-    /// Tells a lane from the one that had its place before.
+    /// Distinguishes the lane from an earlier one with the same index in the table.
     pub(in crate::pacing) serial: u64,
     pub(in crate::pacing) limiter: Option<Limiter>,
-    /// What is granted to this consumer of it, when other consumers use it too.
+    /// The time slices that are granted to this consumer; none: no other consumer uses the lane.
     pub(in crate::pacing) slices: Option<Slices>,
-    /// Waiters that need this lane and a slow one: all who need this lane ask for starts then.
+    /// How many waiters need this lane together with a slow one. While there are any, all waiters of this lane ask for
+    /// starts.
     pub(in crate::pacing) wait_for_starts: u32,
     pub(in crate::pacing) concurrency: Option<Concurrency>,
     pub(in crate::pacing) rest: Rest,
     claim: Option<Claim>,
-    /// The classes that wait for this lane, by their oldest waiter.
+    /// The classes that are parked on this lane, by their oldest waiter.
     pub(in crate::pacing) parked: BTreeSet<(Ticket, usize)>,
-    /// When the oldest of them is asked again.
+    /// When the oldest of them asks again.
     pub(in crate::pacing) alarm: Option<Nanos>,
-    /// Waiters that need this lane, wherever they are parked, and what they cost here.
+    /// How many waiters need this lane, wherever they are parked, and what they cost here.
     pub(in crate::pacing) waiting: u32,
     pub(super) waiting_cost: u64,
-    /// Messages that were called up, and those that are put off.
+    /// The messages that were called up or are put off.
     pub(in crate::pacing) coming: Coming,
     pub(in crate::pacing) usage: Usage,
     pub(in crate::pacing) last_used: Nanos,
@@ -73,7 +75,7 @@ impl Track {
         }
     }
 
-    /// Asks whether this lane lets go now.
+    /// Asks whether this lane grants a permit now. Returns its charge, none without a limit.
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl Track {
         if self.rest.until > ask.now {
             return Err(LaneRefusal::Until(self.rest.until));
         }
-        // First come, first served: even when a smaller one behind an older one could go.
+        // First come, first served, even if the older waiter costs more and the lane could grant the younger one now.
         if self
             .parked
             .first()
@@ -119,7 +121,7 @@ impl Track {
         charge.map(Some)
     }
 
-    /// Takes what [`Self::ask`] offered.
+    /// Grants a permit with the charge that [`Self::ask`] returned.
     pub(in crate::pacing) fn take(
         &mut self,
         ask: &LaneAsk,
@@ -140,7 +142,7 @@ impl Track {
         level
     }
 
-    /// Whether the store is to be asked for another stretch: the last one is used up within `low`.
+    /// Whether the store is to be asked for another time slice, since the last one ends within `low`.
     pub(in crate::pacing) fn is_to_ask(&self, now: Nanos, low: Nanos) -> bool {
         let (Some(slices), Some(limiter)) = (&self.slices, &self.limiter) else {
             return false;
@@ -152,12 +154,12 @@ impl Track {
             && slices.is_low(now, low)
     }
 
-    /// From one slot to the next; 0 without a limit.
+    /// The duration of one slot; 0 without a limit.
     pub(in crate::pacing) fn period(&self) -> Nanos {
         self.limiter.as_ref().map_or(0, Limiter::period)
     }
 
-    /// When what we have of a lane that is shared ends; of any other lane, now.
+    /// When the last time slice of a shared lane ends; `now` for any other lane.
     pub(in crate::pacing) fn slice_end(&self, now: Nanos) -> Nanos {
         match (&self.slices, &self.limiter) {
             (Some(slices), Some(_)) => slices.free_at().max(now),
@@ -165,7 +167,7 @@ impl Track {
         }
     }
 
-    /// Whether what needs this lane asks for starts, since it is slow itself or is needed together with a slow one.
+    /// Whether waiters of this lane ask for starts, since it is slow itself or is needed together with a slow lane.
     pub(in crate::pacing) fn is_by_starts(&self) -> bool {
         self.is_slow_and_shared()
             || (self.wait_for_starts > 0 && self.slices.is_some() && self.limiter.is_some())
@@ -176,7 +178,7 @@ impl Track {
         self.slices.is_some() && shared::is_slow(self.period())
     }
 
-    /// Asks whether anything but the lane's pace is in the way of a start at `now`.
+    /// Asks whether a rest, a claim or the concurrency prevents a start at `now`.
     ///
     /// # Errors
     ///
@@ -197,7 +199,7 @@ impl Track {
         }
     }
 
-    /// Takes a start that the store gave for `at`.
+    /// Grants a start that the store granted for `at`.
     pub(in crate::pacing) fn start(
         &mut self,
         ask: &LaneAsk,
@@ -209,13 +211,14 @@ impl Track {
         (charge, level)
     }
 
-    /// When a start at `at` comes too late to count as if it were then.
+    /// Whether `now` is too late for a start at `at` to be charged from `at`.
     pub(in crate::pacing) fn is_too_late(&self, at: Nanos, now: Nanos) -> bool {
         let is_late = |limiter: &Limiter| limiter.credited(now) > at;
         self.slices.is_some() && self.limiter.as_ref().is_some_and(is_late)
     }
 
-    /// A start of `cost` that the store gave for `at` is not used. Whether the store is to be told.
+    /// Takes note that a start of `cost`, which the store granted for `at`, is not used. Returns whether the store is
+    /// to be told.
     pub(in crate::pacing) fn unused(&mut self, cost: NonZeroU32, at: Nanos) -> bool {
         let slots = u64::from(self.lane.charge(cost).get());
         let end = at.saturating_add(slots.saturating_mul(self.period()));
@@ -226,12 +229,11 @@ impl Track {
         true
     }
 
-    /// Keeps this lane for a waiter until another lane lets go at `due`, if that costs the lane one
-    /// slot at most.
+    /// Keeps this lane for a waiter until another lane grants at `due`, if that costs this lane one slot at most.
     pub(in crate::pacing) fn claim(&mut self, ask: &LaneAsk, due: Nanos) {
         let bound = match &self.limiter {
             Some(limiter) => limiter.period(),
-            None if self.concurrency.is_some() => PLACE_CLAIM_MAX,
+            None if self.concurrency.is_some() => CONCURRENCY_CLAIM_MAX,
             None => return,
         };
         let until = if due == FOREVER {
@@ -246,15 +248,15 @@ impl Track {
         }
     }
 
-    /// Gives up the claim of a waiter who left.
+    /// Drops the claim of a waiter that left.
     pub(in crate::pacing) fn unclaim(&mut self, ticket: Ticket) {
         if self.claim.is_some_and(|claim| claim.ticket == ticket) {
             self.claim = None;
         }
     }
 
-    /// When somebody who comes now would be let go, after everybody who waits here and as many at each of
-    /// the other `consumers`.
+    /// When the lane grants a waiter that comes now: after all that wait here, and as many at each other consumer of
+    /// `consumers`.
     pub(in crate::pacing) fn expected(&self, now: Nanos, consumers: u64) -> Nanos {
         let period = self.slot(consumers).unwrap_or(0);
         let queued = self.waiting_cost.saturating_mul(period);
@@ -269,22 +271,22 @@ impl Track {
 
     fn limited_until(&self) -> Nanos {
         self.limiter.as_ref().map_or(0, |limiter| {
-            let told = self.slices.as_ref().map_or(0, Slices::free_at);
-            limiter.due(NonZeroU32::MIN).max(told)
+            let sliced = self.slices.as_ref().map_or(0, Slices::free_at);
+            limiter.due(NonZeroU32::MIN).max(sliced)
         })
     }
 
-    /// What those cost who wait, and those that were called up.
+    /// The cost of the waiters and of the messages that were called up.
     pub(in crate::pacing) fn in_hand(&self) -> u64 {
         self.waiting_cost.saturating_add(self.coming.reserved())
     }
 
-    /// The same after the messages that were called up as well.
+    /// As [`Self::expected`], also after the messages that were called up.
     pub(in crate::pacing) fn expected_after_called(&self, now: Nanos, consumers: u64) -> Nanos {
         self.expected_after(self.coming.reserved(), now, consumers)
     }
 
-    /// The same after all that is put off: what it would be if the others were first, each in its turn.
+    /// As [`Self::expected`], also after all messages that were called up or are put off.
     pub(in crate::pacing) fn expected_after_all(&self, now: Nanos, consumers: u64) -> Nanos {
         self.expected_after(self.coming.all(), now, consumers)
     }
@@ -295,19 +297,18 @@ impl Track {
         expected.saturating_add(cost.saturating_mul(slot))
     }
 
-    /// How long the lane is taken by a cost of one, the turns of the other `consumers` included; none
-    /// without a limit.
+    /// The duration of one slot for this consumer, where each of `consumers` takes one in turn; none without a limit.
     pub(in crate::pacing) fn slot(&self, consumers: u64) -> Option<Nanos> {
         let period = self.limiter.as_ref()?.period();
         Some(period.saturating_mul(self.sharing(consumers)))
     }
 
-    /// How many consumers use this lane, of so many.
+    /// How many of `consumers` use this lane.
     fn sharing(&self, consumers: u64) -> u64 {
         if self.slices.is_some() { consumers } else { 1 }
     }
 
-    /// Counts a waiter in or out.
+    /// Counts a waiter that comes or goes.
     pub(in crate::pacing) fn count(&mut self, cost: NonZeroU32, comes: bool) {
         let cost = u64::from(self.lane.charge(cost).get());
         if comes {
@@ -319,7 +320,7 @@ impl Track {
         }
     }
 
-    /// Whether anything would be lost if the lane were forgotten, its rest and age apart.
+    /// Whether the lane can be forgotten without a loss, apart from its rest and its age.
     pub(in crate::pacing) fn is_forgettable(&self, now: Nanos) -> bool {
         self.waiting == 0
             && self.parked.is_empty()

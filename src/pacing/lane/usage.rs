@@ -1,4 +1,4 @@
-//! How much went through a lane in the last minute, in a fixed small space.
+//! What a lane granted in the last minute, in slots, counted in a fixed space.
 
 use crate::pacing::Nanos;
 
@@ -18,21 +18,21 @@ impl Usage {
     pub(in crate::pacing) fn add(&mut self, now: Nanos, amount: u32) {
         let bucket = now / BUCKET;
         for passed in (self.latest + 1..=bucket).take(BUCKETS) {
-            self.counts[place(passed)] = 0;
+            self.counts[index(passed)] = 0;
         }
-        // A gap of more than all buckets clears all of them above, whichever they are.
+        // A gap longer than all buckets has cleared each of them above.
         self.latest = self.latest.max(bucket);
-        let count = &mut self.counts[place(self.latest)];
+        let count = &mut self.counts[index(self.latest)];
         *count = count.saturating_add(amount);
     }
 
-    /// Uncounts what was given back right away.
+    /// Subtracts what was counted for a permit that is given back.
     pub(in crate::pacing) fn take_back(&mut self, amount: u32) {
-        let count = &mut self.counts[place(self.latest)];
+        let count = &mut self.counts[index(self.latest)];
         *count = count.saturating_sub(amount);
     }
 
-    /// What was counted in the last minute.
+    /// The slots that were counted in the last minute.
     pub(in crate::pacing) fn last_minute(&self, now: Nanos) -> u32 {
         let mut shown = *self;
         shown.add(now, 0);
@@ -40,7 +40,7 @@ impl Usage {
     }
 }
 
-fn place(bucket: u64) -> usize {
+fn index(bucket: u64) -> usize {
     usize::try_from(bucket % BUCKETS as u64).unwrap_or(0)
 }
 

@@ -1,7 +1,7 @@
-//! Classes: waiters that need the same lanes, in line, and the lane that each class is parked on.
+//! Classes: waiters that need the same lanes, by age, and the lane that each class is parked on.
 //!
-//! In: waiters that come and go. Out: a class's oldest waiter. Always: a class is parked on one lane, or on none
-//! while its waiters have starts or are asked for; a class without a waiter is forgotten.
+//! In: waiters that come and go. Out: a class's oldest waiter. Always: a class is parked on one lane, or on none while
+//! it has starts or the store is asked for them; a class without a waiter is removed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -12,10 +12,11 @@ use crate::pacing::Nanos;
 use crate::pacing::lane::ask::{LaneAsk, Ticket};
 use crate::pacing::line::{Schedule, ShutLane};
 
-/// A message or call that waits for its permit.
+/// A call or message that waits for its permit.
 pub(in crate::pacing) struct Waiter<W> {
     pub(in crate::pacing) cost: NonZeroU32,
     pub(in crate::pacing) since: Nanos,
+    /// How often one of its lanes granted while another refused.
     pub(super) passed_over: u32,
     pub(in crate::pacing) wake: W,
 }
@@ -23,12 +24,12 @@ pub(in crate::pacing) struct Waiter<W> {
 /// Waiters that need the same lanes, by age.
 pub(in crate::pacing) struct Class<W> {
     pub(in crate::pacing) lanes: Arc<[usize]>,
-    /// Tells the class from the one that had its place before.
+    /// Distinguishes the class from an earlier one with the same index.
     pub(in crate::pacing) serial: Ticket,
     pub(in crate::pacing) waiters: BTreeMap<Ticket, Waiter<W>>,
-    /// The lane that refused its oldest waiter; none: its waiters have starts, or starts are asked for.
+    /// The lane that refused its oldest waiter; none: it has starts, or the store is asked for them.
     pub(in crate::pacing) parked: Option<usize>,
-    /// One of its lanes is slow and shared.
+    /// Whether one of its lanes is slow and shared.
     pub(in crate::pacing) is_slow: bool,
     pub(in crate::pacing) starts: Starts,
 }
@@ -42,7 +43,7 @@ impl<W> Class<W> {
 }
 
 impl<W> Schedule<W> {
-    /// A class of waiters that need these lanes.
+    /// Adds a class of waiters that need these lanes.
     pub(super) fn new_class(&mut self, lanes: Vec<usize>, serial: Ticket) -> usize {
         let lanes: Arc<[usize]> = lanes.into();
         let class = self.classes.insert(Class {
@@ -57,7 +58,7 @@ impl<W> Schedule<W> {
         class
     }
 
-    /// Counts a waiter of a class in or out.
+    /// Counts a waiter of a class that comes or goes, on all its lanes.
     pub(in crate::pacing) fn count(&mut self, class: usize, cost: NonZeroU32, comes: bool) {
         let class = &self.classes[class];
         for lane in class.lanes.iter() {
@@ -71,7 +72,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// A lane has another quota: what needs it may ask for starts from now on, or not any more.
+    /// A lane has another quota: its waiters may ask for starts from now on, or no longer.
     pub(in crate::pacing) fn changed(&mut self, lane: usize, now: Nanos) {
         let with = |class: &(usize, &Class<W>)| class.1.lanes.contains(&lane);
         let with: Vec<_> = self.classes.iter().filter(with).map(|it| it.0).collect();
@@ -95,12 +96,12 @@ impl<W> Schedule<W> {
         self.wake(lane, now);
     }
 
-    /// What the class's oldest waiter asks of its lanes.
+    /// The request of the class's oldest waiter to its lanes.
     pub(in crate::pacing) fn ask_of(&self, class: usize, now: Nanos) -> LaneAsk {
         let (ticket, waiter) = self.classes[class]
             .waiters
             .first_key_value()
-            .expect("a class goes when its last waiter goes");
+            .expect("a class without a waiter is removed");
         LaneAsk {
             ticket: *ticket,
             cost: waiter.cost,
@@ -118,7 +119,7 @@ impl<W> Schedule<W> {
         self.await_lane(refusal);
     }
 
-    /// Takes a class off the lane that it is parked on, if it is parked.
+    /// Takes a class off the lane that it is parked on, if any.
     pub(super) fn unpark(&mut self, class: usize, ticket: Ticket) {
         let Some(lane) = self.classes[class].parked else {
             return;
@@ -126,13 +127,13 @@ impl<W> Schedule<W> {
         self.table.tracks[lane].parked.remove(&(ticket, class));
     }
 
-    /// Takes a waiter out of its class; the next one stands where the class is parked.
+    /// Removes a waiter from its class. The class stays parked on its lane with its next waiter, or is removed.
     pub(super) fn unseat(&mut self, class: usize, ticket: Ticket) -> Option<Waiter<W>> {
-        let of = &mut self.classes[class];
-        let head = of.waiters.first_key_value().map(|(head, _)| *head);
-        let waiter = of.waiters.remove(&ticket)?;
-        let next = of.waiters.first_key_value().map(|(next, _)| *next);
-        let lane = of.parked;
+        let left = &mut self.classes[class];
+        let head = left.waiters.first_key_value().map(|(head, _)| *head);
+        let waiter = left.waiters.remove(&ticket)?;
+        let next = left.waiters.first_key_value().map(|(next, _)| *next);
+        let lane = left.parked;
         self.count(class, waiter.cost, false);
         if head == Some(ticket) {
             self.unpark(class, ticket);

@@ -1,7 +1,7 @@
-//! What turns the pure schedule into something to wait for: one lock, one clock, one task.
+//! The driver: the task that advances the schedule in real time, with one lock and one clock.
 //!
-//! In: the schedule's next alarm. Out: woken waiters. Always: one timer for all of them; whoever is
-//! let go is told after the lock is released.
+//! In: the schedule's next alarm. Out: woken waiters. Always: one timer serves all waiters; a waiter is woken after the
+//! lock is released.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,27 +19,27 @@ use crate::pacing::{Lane, LaneKind, Nanos, nanos};
 pub(in crate::pacing) type Waiters = Schedule<oneshot::Sender<Grant>>;
 type Grants = Vec<Granted<oneshot::Sender<Grant>>>;
 
-/// What a waiter is told when its lanes granted it.
+/// What a waiter receives when all its lanes grant.
 pub(in crate::pacing) struct Grant {
     pub(super) held: Vec<LaneHold>,
-    /// How long it waited, and the lane that granted last; none when there was no wait.
+    /// How long it waited, and the kind of the lane that granted last; none: it did not wait.
     pub(super) waited: Option<(Nanos, LaneKind)>,
 }
 
 struct Inner {
     schedule: Waiters,
-    /// When the task looks next.
+    /// When the task wakes next.
     sleeps_until: Nanos,
 }
 
-/// What the pacer, its permits and its task have in common.
+/// The state that the pacer, its permits and its task share.
 pub(in crate::pacing) struct PacerState {
     pub(in crate::pacing) clock: Clock,
     start: Instant,
     inner: Mutex<Inner>,
-    /// An alarm was set before the moment the task sleeps until.
+    /// An alarm was set that is earlier than the task's wake-up.
     earlier: Notify,
-    /// The store of shared lanes is to be asked something.
+    /// The store of shared lanes is to be asked or told something.
     asking: Notify,
 }
 
@@ -57,7 +57,7 @@ impl PacerState {
         }
     }
 
-    /// Does something to the schedule at the present moment, and lets go whom that lets go.
+    /// Changes the schedule at the present moment, and grants all permits that are due then.
     pub(in crate::pacing) fn with<T>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut Waiters, Nanos) -> T,
@@ -87,7 +87,7 @@ impl PacerState {
         granted: &mut Grants,
         act: impl FnOnce(&mut Waiters, Nanos) -> T,
     ) -> (T, Nanos) {
-        // Read under the lock: the order of entering is the order of time.
+        // Read under the lock, so that `now` never goes backwards from one change to the next.
         let now = nanos(self.clock.instant().duration_since(self.start));
         schedule.advance(now, granted);
         let outcome = act(schedule, now);
@@ -108,7 +108,7 @@ impl PacerState {
         }
     }
 
-    /// Takes the time of the lanes, or a seat to wait for it with the way to hear of the grant.
+    /// Grants at once, or seats a waiter and returns the channel on which it receives its grant.
     pub(super) fn enter(
         self: &Arc<Self>,
         lanes: &[Lane],
@@ -122,7 +122,7 @@ impl PacerState {
         }
     }
 
-    /// False when the waiter had been let go already.
+    /// Removes a waiter. False if its permit was granted already.
     pub(in crate::pacing) fn leave(self: &Arc<Self>, seat: Seat) -> bool {
         self.with(|schedule, now| schedule.leave(seat, now))
     }
@@ -131,7 +131,7 @@ impl PacerState {
         self.with(|schedule, now| schedule.release(held, unused, now));
     }
 
-    /// Lets go whoever is due; how long there is nothing to do, none: until somebody comes.
+    /// Grants all permits that are due. Returns how long nothing else is due; none: until something changes.
     fn turn(self: &Arc<Self>) -> Option<Duration> {
         let mut granted = Grants::new();
         let (idle, is_asking) = {
@@ -149,18 +149,18 @@ impl PacerState {
         idle
     }
 
-    /// Returns once the store of shared lanes is to be asked something.
+    /// Returns once the store of shared lanes is to be asked or told something.
     pub(in crate::pacing) async fn asking(&self) {
         self.asking.notified().await;
     }
 
-    /// Our time of a moment.
+    /// The moment in nanoseconds since the pacer began.
     pub(in crate::pacing) fn nanos_at(&self, moment: Instant) -> Nanos {
         nanos(moment.saturating_duration_since(self.start))
     }
 }
 
-/// Runs until it is dropped.
+/// Grants permits as they become due, until it is dropped.
 pub(in crate::pacing) async fn drive(shared: Arc<PacerState>) {
     loop {
         match shared.turn() {

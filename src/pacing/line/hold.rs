@@ -1,7 +1,7 @@
-//! What a permit holds of each lane, and what becomes of that when it is over.
+//! What a permit holds of each lane, and how it comes back.
 //!
-//! In: a reply, a permit's end. Out: places and slots that are free again. Always: a lane that was forgotten
-//! since, and whose place in the table is another's, is left alone.
+//! In: the end of a permit, a reply. Out: concurrency and slots that are free again. Always: a lane that was forgotten
+//! since is left alone, also if another lane has its index in the table now.
 
 use std::num::NonZeroU32;
 
@@ -11,34 +11,35 @@ use crate::pacing::Nanos;
 use crate::pacing::lane::ceiling::Level;
 use crate::pacing::lane::limiter::Charge;
 
-/// What one permit took from one lane.
+/// What one permit holds of one lane.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pacing) struct LaneHold {
     pub(in crate::pacing) lane: LaneRef,
     pub(in crate::pacing) charge: Option<Charge>,
     pub(in crate::pacing) amount: u32,
-    /// Of a lane with concurrency: how many were under way.
+    /// How many calls were under way; none on a lane without a concurrency.
     pub(in crate::pacing) level: Option<Level>,
-    /// When the store of shared lanes gave the start that was used, if it was one.
+    /// The moment of the start that the permit used; none: it used no start.
     pub(in crate::pacing) start: Option<Nanos>,
 }
 
 impl LaneHold {
-    /// The level of what was let go, for whoever only passes it on.
+    /// The level as a number, for [`crate::pacing::Permit::mark`].
     pub(in crate::pacing) fn mark(&self) -> Option<u64> {
         self.level.map(Level::to_mark)
     }
 
-    /// Whether the lane waits to be told when this is over.
-    pub(super) fn is_place(&self) -> bool {
+    /// Whether the permit counts against the lane's concurrency.
+    pub(super) fn is_counted(&self) -> bool {
         self.level.is_some()
     }
 }
 
 impl<W> Schedule<W> {
-    /// A permit is over: its places are free. With `unused`, its slots too.
+    /// Takes note that a permit is over: it no longer counts against concurrency. With `unused`, its slots come back
+    /// too.
     ///
-    /// Time must be advanced after.
+    /// [`Self::advance`] must be called afterwards.
     pub(in crate::pacing) fn release(&mut self, held: &[LaneHold], unused: bool, now: Nanos) {
         for held in held {
             let Some(track) = self.table.find(held.lane) else {
@@ -58,23 +59,23 @@ impl<W> Schedule<W> {
                     self.asking.insert(held.lane.id);
                 }
             }
-            if held.is_place() || unused {
+            if held.is_counted() || unused {
                 self.wake(held.lane.id, now);
             }
         }
     }
 
-    /// What a permit took of which lanes.
+    /// The slots that a permit took of each lane.
     #[cfg(test)]
     pub(in crate::pacing) fn used(&self, held: &[LaneHold]) -> Vec<(crate::pacing::Lane, u32)> {
         let lane = |held: &LaneHold| self.table.tracks[held.lane.id].lane.clone();
         held.iter().map(|held| (lane(held), held.amount)).collect()
     }
 
-    /// Takes note of a reply to what left at this level on a lane: too many at once, or carried out.
-    /// Whether the first is believed.
+    /// Takes note of a reply to a call that left at the level `mark` on a lane: too many at once, or accepted. Returns
+    /// whether a refusal is believed to be about concurrency.
     ///
-    /// Time must be advanced after.
+    /// [`Self::advance`] must be called afterwards.
     pub(in crate::pacing) fn replied(
         &mut self,
         lane: usize,
@@ -83,15 +84,15 @@ impl<W> Schedule<W> {
         concurrent: Option<u32>,
         now: Nanos,
     ) -> bool {
-        let ours = self.table.concurrency().get();
+        let allowed = self.table.concurrency().get();
         let Some(concurrency) = &mut self.table.tracks[lane].concurrency else {
             return false;
         };
         let level = Level::of_mark(mark);
         let is_believed = concurrency.replied(level, is_too_many, now);
-        // A refusal that is not believed to be about calls at once tells nothing of their limit.
+        // A refusal with another cause tells nothing about the account's concurrency.
         if let Some(concurrent) = concurrent.filter(|_| is_believed || !is_too_many) {
-            concurrency.told(level, concurrent, is_too_many, ours, now);
+            concurrency.note_account_calls(level, concurrent, is_too_many, allowed, now);
         }
         self.wake(lane, now);
         is_believed

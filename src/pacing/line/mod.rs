@@ -1,12 +1,13 @@
-//! Who goes next: waiters by age, each as soon as all of its lanes let go at the same moment.
+//! Who is next: waiters by age, each as soon as all of its lanes grant at the same moment.
 //!
-//! In: arrivals, departures, the passing of time. Out: who was let go. Always: pure in time, nothing
-//! here reads a clock; nobody holds a lane while waiting for another, save that one who was passed
-//! over too often keeps a lane for less than one of its slots; the oldest of those who can go goes.
+//! In: arrivals, departures, the passing of time. Out: granted permits. Always: the schedule reads no clock (`driver`
+//! does); of the waiters whose lanes grant now, the oldest is next; a waiter takes nothing from a lane while it waits
+//! for another one. The exception is a claim: a waiter that was passed over too often has the lanes that grant kept for
+//! it, each for one of its slots at most. A lane with a concurrency alone is kept for a second at most.
 //!
-//! Waiters that need the same lanes form a class (`classes`) and stand in line in it. Only a class's oldest
-//! waiter is ever asked about, and the class is parked on the one lane that lets it go last: a
-//! crowd on one lane costs the others nothing, and one alarm per lane is all there is to wait for.
+//! Waiters that need the same lanes form a class (`classes`). Only the oldest waiter of a class asks, and the class is
+//! parked on the one lane that is expected to grant last. So a crowd on one lane costs the other lanes nothing, and one
+//! alarm per lane is enough.
 
 pub(super) mod table;
 pub(super) mod classes;
@@ -30,45 +31,46 @@ use super::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use super::lane::track::Track;
 use super::{Lane, LaneKind, Nanos};
 
-/// How often a waiter may find one lane open and another shut before it keeps the open one.
+/// How often a waiter may be passed over, when one of its lanes grants and another refuses, before it claims the
+/// lanes that grant.
 const PATIENCE: u32 = 8;
 
-/// Somebody who was let go.
+/// A permit that was granted to a waiter.
 pub(super) struct Granted<W> {
     pub(super) wake: W,
     pub(super) held: Vec<LaneHold>,
     pub(super) waited: Nanos,
-    /// The lane that let go last.
+    /// The kind of the lane that granted last; of a start, that of its slowest lane.
     pub(super) last: LaneKind,
 }
 
-/// Where somebody waits.
+/// A waiter's class, and its ticket in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seat {
     class: usize,
     ticket: Ticket,
 }
 
-/// The lane that lets go last, and when.
+/// The lane to wait for, and why it refuses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShutLane {
     pub(super) lane: usize,
     pub(super) refused: LaneRefusal,
 }
 
-/// Who waits for what.
+/// All lanes, and the waiters for them. `W` is how a waiter is woken.
 pub(super) struct Schedule<W> {
     pub(super) table: LaneTable,
     pub(super) classes: Slab<Class<W>>,
     pub(super) by_lanes: HashMap<Arc<[usize]>, usize>,
     alarms: BTreeSet<(Nanos, usize)>,
-    /// Starts that the store gave, and the classes that have them.
+    /// Starts that the store granted, and the classes that have them.
     pub(super) starts: BTreeSet<(Nanos, usize)>,
     tickets: Ticket,
     pub(super) patience: u32,
     /// Shared lanes about which the store is to be asked or told something.
     pub(super) asking: BTreeSet<usize>,
-    /// Messages whose turn comes later.
+    /// Messages that are put off.
     pub(super) backlogs: Backlogs,
 }
 
@@ -87,9 +89,9 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Lets somebody through at once, or seats them; `wake` is made only then.
+    /// Grants a permit at once, or seats a waiter, for which it calls `wake`.
     ///
-    /// Time must have been advanced to `now` before.
+    /// [`Self::advance`] must have been called with `now` before.
     pub(super) fn enter(
         &mut self,
         lanes: &[Lane],
@@ -133,7 +135,7 @@ impl<W> Schedule<W> {
         })
     }
 
-    /// Lets go everybody whose time has come, the oldest first.
+    /// Grants all permits that are due, the oldest first.
     pub(super) fn advance(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
         self.grant_starts(now, granted);
         let mut open: BTreeSet<(Ticket, usize)> = BTreeSet::new();
@@ -146,7 +148,7 @@ impl<W> Schedule<W> {
             let Some((ticket, lane)) = open.pop_first() else {
                 return;
             };
-            // Somebody older may have come to this lane since: in order of age, then.
+            // An older waiter may have been parked on this lane since: it goes first.
             let next = match self.head(lane) {
                 Some((head, class)) if head == ticket => self.serve(lane, class, now, granted),
                 other => other.map(|(head, _)| head),
@@ -159,8 +161,8 @@ impl<W> Schedule<W> {
         self.table.tracks[lane].parked.first().copied()
     }
 
-    /// Asks for the class at the head of `lane`; the ticket of the next to be asked there, unless the
-    /// lane is shut.
+    /// Asks for the class at the head of `lane`. Returns the ticket of the class to ask next there; none: the lane
+    /// refuses.
     fn serve(
         &mut self,
         lane: usize,
@@ -219,7 +221,7 @@ impl<W> Schedule<W> {
         if self.is_by_starts(lanes) {
             return Err(self.start_refusal(lanes, ask));
         }
-        // The store is asked for the other lane in time.
+        // Asked again a lead earlier, so that the store's answer for its lane is there in time.
         if let (true, LaneRefusal::Until(due)) = (is_store_needed, last.refused)
             && due != FOREVER
         {
@@ -251,7 +253,7 @@ impl<W> Schedule<W> {
         lanes.iter().map(take).collect()
     }
 
-    /// Notes that a waiter's lane was open and another shut; too often, and what is open is kept.
+    /// Counts that one lane of a waiter grants while another refuses. From the limit on, claims the lanes that grant.
     fn passed_over(&mut self, class: usize, lanes: &[usize], ask: &LaneAsk, refusal: ShutLane) {
         let waiter = self.classes[class].waiters.get_mut(&ask.ticket);
         let Some(waiter) = waiter else { return };
@@ -267,7 +269,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Has a lane's oldest waiter asked again when the lane may let go, or the store asked for some of it.
+    /// Sets the alarm at which a lane's oldest waiter asks again, or has the store asked.
     pub(super) fn await_lane(&mut self, refusal: ShutLane) {
         if let LaneRefusal::Ask(_) = refusal.refused {
             self.asking.insert(refusal.lane);
@@ -275,9 +277,9 @@ impl<W> Schedule<W> {
         self.set_alarm(refusal.lane, refusal.refused.due());
     }
 
-    /// Somebody does not wait any more; false when they had been let go already.
+    /// Removes a waiter. False if its permit was granted already.
     ///
-    /// Time must be advanced after.
+    /// [`Self::advance`] must be called afterwards.
     pub(super) fn leave(&mut self, seat: Seat, now: Nanos) -> bool {
         let Some(class) = self.classes.get(seat.class) else {
             return false;
@@ -299,14 +301,14 @@ impl<W> Schedule<W> {
         true
     }
 
-    /// Has a lane's oldest waiter asked again at once.
+    /// Has a lane's oldest waiter ask again at once.
     pub(super) fn wake(&mut self, lane: usize, now: Nanos) {
         if !self.table.tracks[lane].parked.is_empty() {
             self.set_alarm(lane, now);
         }
     }
 
-    /// The next moment at which somebody may be let go.
+    /// The next moment at which a permit may be granted; none: nothing is due until something happens.
     pub(super) fn next_alarm(&self) -> Option<Nanos> {
         let alarm = self.alarms.first().map(|(due, _)| *due);
         let start = self.starts.first().map(|(at, _)| *at);

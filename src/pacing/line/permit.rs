@@ -1,4 +1,4 @@
-//! Leave to act, and the wait for it.
+//! A permit, and the wait for it.
 
 use std::fmt;
 use std::future::Future;
@@ -15,12 +15,13 @@ use super::driver::{Grant, PacerState};
 use super::hold::LaneHold;
 use crate::pacing::{Lane, LaneKind, Nanos};
 
-/// Leave to act once. While it is held it counts against the concurrency of its lanes: hold it until the reply is in.
-#[must_use = "a permit does not count against its lanes' concurrency any more once it is dropped"]
+/// Permission for one call, or to begin one message. While it is held, it counts against the concurrency of its lanes:
+/// hold it until the reply is in.
+#[must_use = "a dropped permit no longer counts against its lanes' concurrency"]
 pub struct Permit {
     shared: Arc<PacerState>,
     held: Vec<LaneHold>,
-    /// How long it was waited for, and the lane that let go last.
+    /// How long its waiter waited, and the kind of the lane that granted last; none: it did not wait.
     waited: Option<(Nanos, LaneKind)>,
 }
 
@@ -33,7 +34,7 @@ impl Permit {
         }
     }
 
-    /// Takes a permit, or the wait for it.
+    /// Takes a permit that is granted at once, or begins to wait.
     pub(in crate::pacing) fn take(
         shared: &Arc<PacerState>,
         lanes: &[Lane],
@@ -50,26 +51,26 @@ impl Permit {
             })
     }
 
-    /// How long it was waited for.
+    /// How long its waiter waited.
     #[must_use]
     pub fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited.map_or(0, |(waited, _)| waited))
     }
 
-    /// The lane that it was waited for longest; none when there was no wait.
+    /// The kind of the lane that granted last (of a start, that of its slowest lane); none: there was no wait.
     #[must_use]
     pub fn held_up_by(&self) -> Option<LaneKind> {
         self.waited.map(|(_, lane)| lane)
     }
 
-    /// What [`crate::pacing::Pacer::replied`] knows the call by: how many were under way with it.
+    /// The number by which [`crate::pacing::Pacer::replied`] knows the call; 0 for a permit without a concurrency. It
+    /// encodes how many calls were under way.
     #[must_use]
     pub fn mark(&self) -> u64 {
         self.held.iter().find_map(LaneHold::mark).unwrap_or(0)
     }
 
-    /// Gives an unused permit back: nothing was done, and its slots are free unless somebody was let
-    /// go after it already.
+    /// Gives an unused permit back. Its slots are free again, unless a later permit was granted on the same lane.
     pub fn give_back(mut self) {
         let held = std::mem::take(&mut self.held);
         self.shared.release(&held, true);
@@ -78,7 +79,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.held.iter().any(LaneHold::is_place) {
+        if self.held.iter().any(LaneHold::is_counted) {
             self.shared.release(&self.held, false);
         }
     }
@@ -93,7 +94,7 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// The wait for a permit; dropped, it takes nothing.
+/// The wait for a permit. Dropped before it is ready, it takes nothing.
 pub(in crate::pacing) struct PendingPermit {
     shared: Arc<PacerState>,
     seat: Seat,
@@ -110,7 +111,7 @@ impl Future for PendingPermit {
                 self.is_over = true;
                 Poll::Ready(Permit::new(self.shared.clone(), grant))
             }
-            // A waiter's sender is dropped with the pacer only, and we hold on to that.
+            // A waiter's sender is dropped only with the pacer's state, which this future keeps alive.
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
@@ -121,7 +122,7 @@ impl Drop for PendingPermit {
         if self.is_over || self.shared.leave(self.seat) {
             return;
         }
-        // The permit was granted and is not used: it takes nothing.
+        // The permit was granted and is not used: it is given back.
         self.grant.close();
         if let Ok(grant) = self.grant.try_recv() {
             self.shared.release(&grant.held, true);

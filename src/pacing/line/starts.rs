@@ -1,7 +1,7 @@
-//! Starts: moments that the store gives on all lanes of a waiter at once, where one of them is a slow shared lane.
+//! Starts: a start is one moment that the store grants on all lanes of a waiter, one of which is slow and shared.
 //!
-//! In: classes of waiters, the store's answers. Out: waiters that are granted. Always: a class with a start that is
-//! asked for or granted is parked nowhere unless it wants another one; a start is used in its moment, or given back.
+//! In: classes of waiters, the store's answers. Out: granted permits. Always: a class with a start that is asked for or
+//! granted is not parked, unless it wants another one; a start is used at its moment, or given back.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,36 +15,36 @@ use crate::pacing::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use crate::pacing::lane::track::Track;
 use crate::pacing::line::{Granted, Schedule, ShutLane};
 
-/// How many classes of one lane's waiters ask at once at least. More of them than the lane has slots, since the other
-/// lanes of some are taken by other consumers.
+/// How many classes that are parked on one lane ask for starts at once at least. They are more than the lane has slots,
+/// since the other lanes of some classes are busy with other consumers.
 const ASKED_MIN: u64 = 16;
 
-/// The same, for each slot that the lane has until the next answer.
+/// How many of these classes ask at once for each slot that the lane has until the next answer.
 const ASKED_A_SLOT: u64 = 4;
 
-/// The most starts that are asked for at once; the others are next.
+/// How many starts one request asks for at most; the others are in the next one.
 const STARTS_MAX: usize = 512;
 
-/// A start that the store gave.
+/// A start that the store granted.
 #[derive(Clone, Copy, Debug)]
-struct GivenStart {
+struct GrantedStart {
     at: Nanos,
-    /// What it was asked for: a waiter that costs more cannot use it.
+    /// The cost that it was asked for: a waiter that costs more cannot use it.
     cost: NonZeroU32,
 }
 
-/// Starts of one class of waiters.
+/// The starts of one class of waiters.
 #[derive(Debug, Default)]
 pub(in crate::pacing) struct Starts {
-    /// How many the store has been asked for.
+    /// How many the store is being asked for.
     asked: u64,
-    /// Those that it gave.
-    given: Vec<GivenStart>,
+    /// Those that it granted.
+    granted: Vec<GrantedStart>,
 }
 
 impl Starts {
     fn count(&self) -> u64 {
-        self.asked + self.given.len() as u64
+        self.asked + self.granted.len() as u64
     }
 }
 
@@ -52,7 +52,7 @@ impl Starts {
 #[derive(Clone, Debug)]
 pub(in crate::pacing) struct AskedStart {
     class: usize,
-    /// Tells the class from the one that had its place before.
+    /// Distinguishes the class from an earlier one with the same index.
     serial: Ticket,
     cost: NonZeroU32,
     /// The lanes of the start, in the request's order.
@@ -60,7 +60,7 @@ pub(in crate::pacing) struct AskedStart {
 }
 
 impl<W> Schedule<W> {
-    /// Whether what needs these lanes asks for starts.
+    /// Whether waiters of these lanes ask for starts.
     pub(in crate::pacing) fn is_by_starts(&self, lanes: &[usize]) -> bool {
         let mut tracks = lanes.iter().map(|lane| &self.table.tracks[*lane]);
         tracks.any(Track::is_by_starts)
@@ -72,7 +72,7 @@ impl<W> Schedule<W> {
         tracks.any(Track::is_slow_and_shared)
     }
 
-    /// What a class that asks for starts waits for.
+    /// The lane that a class that asks for starts waits for.
     pub(super) fn start_refusal(&self, lanes: &[usize], ask: &LaneAsk) -> ShutLane {
         let answers = ask.now.saturating_add(self.table.distance.lead());
         let refused = |lane: usize| {
@@ -87,7 +87,7 @@ impl<W> Schedule<W> {
                 _ => LaneRefusal::Ask(track.period()),
             }
         };
-        // Those that only the store can grant wait at the lane that most others need: they ask together.
+        // Of the lanes that only the store can grant, the one with the most waiters: its classes ask together.
         let rank = |lane: usize| {
             let refused = refused(lane);
             let (class, due) = refused.rank(answers);
@@ -111,14 +111,14 @@ impl<W> Schedule<W> {
         if let LaneRefusal::Until(due) = refused
             && due != FOREVER
         {
-            // The store is asked in time for what comes then.
+            // Asked again a lead earlier, so that the store's answer is there in time.
             let lead = self.table.distance.lead();
             refused = LaneRefusal::Until(due.saturating_sub(lead).max(ask.now + 1));
         }
         ShutLane { lane, refused }
     }
 
-    /// How many starts a class may have asked for and granted at once.
+    /// How many starts a class may have at once, asked for or granted.
     fn starts_max(&self, class: usize) -> u64 {
         let class = &self.classes[class];
         let period = |lane: &usize| self.table.tracks[*lane].period();
@@ -127,18 +127,18 @@ impl<W> Schedule<W> {
         self.table.distance.in_hand_max(slowest).min(waiting)
     }
 
-    /// Parks a class that is parked nowhere, if one of its waiters has no start yet.
+    /// Parks a class that is not parked, if one of its waiters has no start yet.
     pub(super) fn settle(&mut self, class: usize, now: Nanos) {
-        let Some(of) = self.classes.get(class) else {
+        let Some(settled) = self.classes.get(class) else {
             return;
         };
-        if of.parked.is_some() || of.starts.count() >= self.starts_max(class) {
+        if settled.parked.is_some() || settled.starts.count() >= self.starts_max(class) {
             return;
         }
-        let lanes = of.lanes.clone();
+        let lanes = settled.lanes.clone();
         let ask = self.ask_of(class, now);
         match self.ask_all(&lanes, &ask) {
-            // Granted when its lane is next served.
+            // Its permit is granted when the lane is next served.
             Ok(()) => {
                 let lane = lanes.first().copied().unwrap_or(0);
                 let refused = LaneRefusal::Until(now);
@@ -148,7 +148,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Asks for starts for those who are parked at a lane, the oldest first.
+    /// Asks for starts for the classes that are parked on a lane, the oldest first.
     pub(in crate::pacing) fn want_starts(
         &mut self,
         lane: usize,
@@ -207,7 +207,7 @@ impl<W> Schedule<W> {
             lanes: Vec::new(),
             not_before: 0,
         };
-        let mut of = Vec::new();
+        let mut lane_refs = Vec::new();
         for lane in lanes.iter() {
             let track = &self.table.tracks[*lane];
             start.not_before = start.not_before.max(track.rest.until);
@@ -218,10 +218,7 @@ impl<W> Schedule<W> {
                     slots: track.lane.charge(cost).get().into(),
                     credit: limiter.credit(),
                 });
-                of.push(LaneRef {
-                    id: *lane,
-                    serial: track.serial,
-                });
+                lane_refs.push(self.table.lane_ref(*lane));
             }
         }
         request.starts.push(start);
@@ -230,11 +227,11 @@ impl<W> Schedule<W> {
             class,
             serial: self.classes[class].serial,
             cost,
-            lanes: of,
+            lanes: lane_refs,
         });
     }
 
-    /// Takes the store's answers about starts; none: it gave none.
+    /// Applies the store's answers about starts; none: the store did not answer.
     pub(in crate::pacing) fn starts_answered(
         &mut self,
         asked: &[AskedStart],
@@ -249,7 +246,7 @@ impl<W> Schedule<W> {
             if let Some(class) = class {
                 class.starts.asked -= 1;
                 if let Some(StartAnswer::At(at)) = answer {
-                    class.starts.given.push(GivenStart {
+                    class.starts.granted.push(GrantedStart {
                         at: *at,
                         cost: start.cost,
                     });
@@ -276,14 +273,14 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Those of these lanes that were not forgotten since.
+    /// The indices of those lanes that were not forgotten since.
     fn still_there(&mut self, lanes: &[LaneRef]) -> Vec<usize> {
         let is_there = |lane: &&LaneRef| self.table.find(**lane).is_some();
         let there = lanes.iter().filter(is_there);
         there.map(|lane| lane.id).collect()
     }
 
-    /// Gives back a start on these lanes.
+    /// Gives a start on these lanes back.
     fn give_back(&mut self, lanes: &[usize], cost: NonZeroU32, at: Nanos) {
         for lane in lanes {
             if self.table.tracks[*lane].unused(cost, at) {
@@ -292,25 +289,25 @@ impl<W> Schedule<W> {
         }
     }
 
-    /// Gives back all starts of a class that has no waiter left.
+    /// Gives all starts of a class without a waiter back.
     pub(super) fn forget_starts(&mut self, class: usize) {
-        let given = std::mem::take(&mut self.classes[class].starts.given);
+        let starts = std::mem::take(&mut self.classes[class].starts.granted);
         let lanes = self.classes[class].lanes.clone();
-        for start in given {
+        for start in starts {
             self.starts.remove(&(start.at, class));
             self.give_back(&lanes, start.cost, start.at);
         }
     }
 
-    /// Grants the waiters whose start has come.
+    /// Grants the permits whose start is due.
     pub(super) fn grant_starts(&mut self, now: Nanos, granted: &mut Vec<Granted<W>>) {
         while let Some(&(at, class)) = self.starts.first().filter(|(at, _)| *at <= now) {
             self.starts.pop_first();
-            let given = &mut self.classes[class].starts.given;
-            let Some(n) = given.iter().position(|given| given.at == at) else {
+            let starts = &mut self.classes[class].starts.granted;
+            let Some(n) = starts.iter().position(|start| start.at == at) else {
                 continue;
             };
-            let start = given.remove(n);
+            let start = starts.remove(n);
             let lanes = self.classes[class].lanes.clone();
             let ask = self.ask_of(class, now);
             if self.is_usable(&lanes, &ask, start) {
@@ -322,7 +319,7 @@ impl<W> Schedule<W> {
         }
     }
 
-    fn is_usable(&mut self, lanes: &[usize], ask: &LaneAsk, start: GivenStart) -> bool {
+    fn is_usable(&mut self, lanes: &[usize], ask: &LaneAsk, start: GrantedStart) -> bool {
         if ask.cost > start.cost {
             return false;
         }
@@ -332,7 +329,7 @@ impl<W> Schedule<W> {
                 .is_err()
         };
         if lanes.iter().any(bars) {
-            // A place that is free in time is kept for the next start.
+            // Concurrency that is free by then is kept for the next start.
             for lane in lanes {
                 let track = &mut self.table.tracks[*lane];
                 if track.concurrency.is_some() {

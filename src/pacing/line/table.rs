@@ -1,7 +1,7 @@
-//! All lanes, and the rules by which a new one gets its limits.
+//! The table of all lanes, and the rules by which a new lane gets its limits.
 //!
-//! In: lanes by name. Out: their place in the table. Always: a lane that nobody uses and that owes
-//! nothing is forgotten after a while, a few looked at with each call, so that no call pays for all.
+//! In: lanes by name. Out: their index in the table. Always: a lane that is unused for a while and on which nothing is
+//! owed is forgotten. Each access checks a few lanes, so that no access pays for all.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -17,32 +17,34 @@ use crate::pacing::lane::slices::Slices;
 use crate::pacing::lane::track::Track;
 use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 
-/// How many lanes one call looks at: more than a call makes, so that the table cannot outgrow its use.
+/// How many lanes one access checks: more than it adds, so that the table does not outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
 
-/// A lane's place in the table, as long as it is that lane's: a lane that is forgotten leaves its place to another one.
+/// A lane's index in the table. The serial number distinguishes the lane from a later one with the same index, once it
+/// is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pacing) struct LaneRef {
     pub(in crate::pacing) id: usize,
     pub(in crate::pacing) serial: u64,
 }
 
-/// All lanes.
+/// All lanes, and the quotas that are set for them.
 pub(in crate::pacing) struct LaneTable {
     settings: PacingSettings,
     pub(in crate::pacing) tracks: Slab<Track>,
     by_lane: HashMap<Lane, usize>,
-    /// Quotas set for one lane; none: set to no limit.
+    /// Quotas that are set for one lane; none: no limit.
     quotas: HashMap<Lane, Option<Quota>>,
     /// The quota of each agent of a campaign.
     agents: HashMap<Arc<str>, Option<Quota>>,
-    /// Numbers of places set for one lane.
+    /// Concurrency that is set for one lane; none: no limit.
     concurrency: HashMap<Lane, Option<u32>>,
     serials: u64,
+    /// The index that is checked next for idleness.
     hand: usize,
-    /// How many consumers use the lanes that are shared.
+    /// How many consumers use the shared lanes.
     pub(in crate::pacing) consumers: u64,
-    /// How far away the store is that they are shared through.
+    /// How far away the store of shared lanes is.
     pub(in crate::pacing) distance: Distance,
 }
 
@@ -62,7 +64,7 @@ impl LaneTable {
         }
     }
 
-    /// The lanes' places in the table, in order and each once; a lane that is new gets its limits.
+    /// The lanes' indices in the table, sorted and without duplicates. A new lane is added with its limits.
     pub(in crate::pacing) fn ids(&mut self, lanes: &[Lane], now: Nanos) -> Vec<usize> {
         let mut ids: Vec<usize> = lanes.iter().map(|lane| self.id(lane, now)).collect();
         ids.sort_unstable();
@@ -79,12 +81,18 @@ impl LaneTable {
         track.limiter = self.quota_of(lane).map(|quota| self.limiter(quota));
         track.slices = self.settings.shared.then(Slices::default);
         track.concurrency = self.concurrency_of(lane).map(|most| match lane {
-            Lane::Account => Concurrency::felt_out(most),
+            Lane::Account => Concurrency::with_ceiling(most),
             _ => Concurrency::new(most),
         });
         let id = self.tracks.insert(track);
         self.by_lane.insert(lane.clone(), id);
         id
+    }
+
+    /// A reference to the lane at an index.
+    pub(in crate::pacing) fn lane_ref(&self, id: usize) -> LaneRef {
+        let serial = self.tracks[id].serial;
+        LaneRef { id, serial }
     }
 
     /// The lane that `lane` refers to; none: it was forgotten.
@@ -126,7 +134,7 @@ impl LaneTable {
         self.settings.concurrency
     }
 
-    /// Sets one lane's quota from now on.
+    /// Sets one lane's quota. Returns the lane's index if its limiter changed.
     pub(in crate::pacing) fn set_quota(
         &mut self,
         lane: &Lane,
@@ -138,7 +146,8 @@ impl LaneTable {
         id.into_iter().filter(|id| self.requota(*id, now)).collect()
     }
 
-    /// Sets the quota of each agent of a campaign, those with one of their own apart.
+    /// Sets the quota of each agent of a campaign, except those for whose lane one is set. Returns the lanes whose
+    /// limiter changed.
     pub(in crate::pacing) fn set_agents(
         &mut self,
         campaign: &Arc<str>,
@@ -146,12 +155,12 @@ impl LaneTable {
         now: Nanos,
     ) -> Vec<usize> {
         self.agents.insert(campaign.clone(), quota);
-        let theirs =
+        let is_agent =
             |lane: &Lane| matches!(lane, Lane::Agent { campaign: of, .. } if of == campaign);
         let ids: Vec<usize> = self
             .tracks
             .iter()
-            .filter(|(_, track)| theirs(&track.lane))
+            .filter(|(_, track)| is_agent(&track.lane))
             .map(|(id, _)| id)
             .collect();
         ids.into_iter()
@@ -159,7 +168,7 @@ impl LaneTable {
             .collect()
     }
 
-    /// Sets how many may be under way at once on a lane.
+    /// Sets how many permits of a lane may be held at once. Returns the lane's index.
     pub(in crate::pacing) fn set_concurrency(
         &mut self,
         lane: &Lane,
@@ -176,7 +185,7 @@ impl LaneTable {
         id
     }
 
-    /// Has a lane rest whose limit refused a call.
+    /// Begins a lane's rest, since Twilio refused a call because of its limit. Returns the lane's index.
     pub(in crate::pacing) fn throttled(
         &mut self,
         lane: &Lane,
@@ -191,21 +200,21 @@ impl LaneTable {
         if let Some(slices) = &mut track.slices {
             slices.rest = Some(track.rest.until);
         }
-        // The burst as well: it must not go off when the rest is over.
+        // The saved burst is spent too: it must not be granted right after the rest.
         if let Some(limiter) = &mut track.limiter {
             limiter.push(track.rest.until);
         }
         id
     }
 
-    /// Takes note of a reply that was no refusal of the lane's limit.
+    /// Takes note of a reply that was no refusal because of the lane's limit.
     pub(in crate::pacing) fn answered(&mut self, lane: &Lane, now: Nanos) {
         if let Some(id) = self.by_lane.get(lane) {
             self.tracks[*id].rest.answered(now);
         }
     }
 
-    /// Forgets the rules of a campaign that is over; its lanes follow when nothing is owed.
+    /// Forgets the quotas of a campaign that is over. Its lanes are forgotten once nothing is owed on them.
     pub(in crate::pacing) fn forget_campaign(&mut self, campaign: &str) {
         self.agents.remove(campaign);
         self.quotas.retain(|lane, _| match lane {
@@ -214,7 +223,7 @@ impl LaneTable {
         });
     }
 
-    /// Gives a lane the quota that its rules say; whether that is another one.
+    /// Gives a lane the quota that is set for it. Returns whether the quota changed.
     fn requota(&mut self, id: usize, now: Nanos) -> bool {
         let quota = self.quota_of(&self.tracks[id].lane);
         let old = self.tracks[id].limiter.take();
@@ -227,7 +236,7 @@ impl LaneTable {
                 limiter.requota(self.limiter(quota), now);
                 limiter
             }
-            // What went through while there was no limit counts as one: the next waits a period.
+            // The permits that were granted without a limit count as one: the next waits a period.
             None => {
                 let mut limiter = self.limiter(quota);
                 let used = self.tracks[id].last_used.min(now);
@@ -250,7 +259,7 @@ impl LaneTable {
         true
     }
 
-    /// Looks at a few lanes and forgets those that are idle.
+    /// Checks a few lanes and forgets those that are idle.
     pub(in crate::pacing) fn sweep(&mut self, now: Nanos) {
         for _ in 0..SWEPT_PER_CALL {
             let id = self.hand;

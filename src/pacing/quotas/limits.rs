@@ -1,7 +1,7 @@
-//! Twilio's published limits per operation, as data, and what an operator puts in their place.
+//! Twilio's published limits per operation, as data, and an operator's replacements.
 //!
-//! In: `[limits]` of the configuration. Out: an operation's quota, or none. Always: every quota has a
-//! source; an operation that is not in the table is refused by name.
+//! In: `[limits]` of the configuration. Out: an operation's quota, or none. Always: every quota has a source; a limit
+//! for an operation that is not in the table is an error that names the operation.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +9,47 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::pacing::Quota;
 
-/// What an operation's limit counts by.
+/// Which calls an operation's limit counts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedBy {
     /// All calls of the account together.
     Account,
-    /// The calls to each service alone.
+    /// The calls to each service separately.
     Service,
 }
 
-/// One operation's default.
+/// One operation's default limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     /// The operation's name.
     pub operation: &'static str,
-    /// What the quota counts by, whoever set it.
+    /// Which calls the quota counts together, also where an operator replaced it.
     pub by: CountedBy,
-    /// The quota, burst 1; none: nothing that a campaign could reach.
+    /// The quota, burst 1; none: Twilio's limit, if any, is higher than any campaign reaches.
     pub quota: Option<&'static str>,
-    /// Where it comes from, or why it is what it is.
+    /// The source of the quota, or the reason for it.
     pub source: &'static str,
 }
 
-/// <https://www.twilio.com/docs/flex/developer/messaging/limits>, per account; the table prints no
-/// unit, its neighbours count per second.
+/// <https://www.twilio.com/docs/flex/developer/messaging/limits>, per account. The table names no unit; the tables
+/// beside it count per second.
 const FLEX: &str = "docs/flex/developer/messaging/limits, per second and account";
-/// <https://www.twilio.com/docs/proxy/proxy-limits>: averaged over 5 s with bursts to five times as
-/// many, of which we use nothing.
+/// <https://www.twilio.com/docs/proxy/proxy-limits>: averaged over 5 s, with bursts of up to five times as many.
+/// flexcast does not use these bursts.
 const PROXY: &str = "docs/proxy/proxy-limits, per second, endpoint and service";
 /// <https://www.twilio.com/docs/flex/developer/conversations/limits>, error 45780.
 const INTERACTIONS: &str =
     "docs/flex/developer/conversations/limits, per second, endpoint and account";
-/// Twilio's changelog of 2020-03-31: 30 actions a second and service to create and delete.
+/// Twilio's changelog of 2020-03-31: 30 creations and deletions per second and service.
 const CONVERSATIONS: &str = "changelog 2020-03-31, creations per second and service";
-/// The same: 30 a second on one conversation or channel, of which a message makes fewer than ten.
+/// The same changelog: 30 per second on one conversation or channel; a message makes fewer than ten calls to it.
 const ONE_CONVERSATION: &str = "changelog 2020-03-31: 30 per second on one conversation or channel, \
                                 more than a message ever makes";
-/// The same: reads are not counted.
+/// The same changelog: reads are not counted.
 const READ: &str = "changelog 2020-03-31: reads are not counted";
-/// `TaskRouter` and Flex's configuration publish none. As many as Interactions, whose tasks we look
-/// up; the reads of an account's settings happen once a campaign.
-const OURS: &str = "none published; our choice, as for Interactions";
+/// Twilio publishes no limit for `TaskRouter` and Flex's configuration. The quota is that of Interactions, whose tasks
+/// are looked up; an account's settings are read once per campaign.
+const UNPUBLISHED: &str = "none published; our choice, as for Interactions";
 
 const fn row(
     operation: &'static str,
@@ -64,7 +64,7 @@ const fn row(
     }
 }
 
-/// A row that counts by service.
+/// A row that counts per service.
 const fn of_service(
     operation: &'static str,
     quota: Option<&'static str>,
@@ -76,13 +76,13 @@ const fn of_service(
     }
 }
 
-/// Every operation with its default.
+/// Every operation with its default limit.
 pub const PUBLISHED: &[Published] = &[
     row("create_flex_channel", Some("10/s"), FLEX),
     row("fetch_flex_channel", Some("3/s"), FLEX),
     row("list_flex_flows", Some("10/s"), FLEX),
     row("create_flex_flow", Some("2/s"), FLEX),
-    row("fetch_configuration", Some("20/s"), OURS),
+    row("fetch_configuration", Some("20/s"), UNPUBLISHED),
     row("create_interaction", Some("20/s"), INTERACTIONS),
     row("fetch_interaction", Some("20/s"), INTERACTIONS),
     row("list_interaction_channels", Some("20/s"), INTERACTIONS),
@@ -114,26 +114,26 @@ pub const PUBLISHED: &[Published] = &[
     of_service("create_user", Some("30/s"), CONVERSATIONS),
     row("fetch_user", None, READ),
     of_service("update_user", Some("30/s"), CONVERSATIONS),
-    row("list_workspaces", Some("20/s"), OURS),
-    row("list_workflows", Some("20/s"), OURS),
-    row("list_task_queues", Some("20/s"), OURS),
-    row("list_task_channels", Some("20/s"), OURS),
-    row("list_workers", Some("20/s"), OURS),
-    row("fetch_worker", Some("20/s"), OURS),
-    row("list_worker_channels", Some("20/s"), OURS),
-    row("list_tasks", Some("20/s"), OURS),
-    row("fetch_task", Some("20/s"), OURS),
-    row("update_task", Some("20/s"), OURS),
+    row("list_workspaces", Some("20/s"), UNPUBLISHED),
+    row("list_workflows", Some("20/s"), UNPUBLISHED),
+    row("list_task_queues", Some("20/s"), UNPUBLISHED),
+    row("list_task_channels", Some("20/s"), UNPUBLISHED),
+    row("list_workers", Some("20/s"), UNPUBLISHED),
+    row("fetch_worker", Some("20/s"), UNPUBLISHED),
+    row("list_worker_channels", Some("20/s"), UNPUBLISHED),
+    row("list_tasks", Some("20/s"), UNPUBLISHED),
+    row("fetch_task", Some("20/s"), UNPUBLISHED),
+    row("update_task", Some("20/s"), UNPUBLISHED),
 ];
 
-/// What an operation's limit counts by; an operation that is not in the table, by the account.
+/// Which calls an operation's limit counts together; [`CountedBy::Account`] for an operation that is not in the table.
 #[must_use]
 pub fn counted_by(operation: &str) -> CountedBy {
     let row = PUBLISHED.iter().find(|row| row.operation == operation);
     row.map_or(CountedBy::Account, |row| row.by)
 }
 
-/// The limits in force: the published ones, some of them replaced.
+/// The limits in force: the published ones with an operator's replacements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     replaced: BTreeMap<String, Option<Quota>>,
@@ -154,7 +154,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`UnknownOperation`] with what there is.
+    /// [`UnknownOperation`], which lists the known operations.
     pub fn replace(
         &mut self,
         operation: &str,
@@ -167,7 +167,7 @@ impl Limits {
         Ok(())
     }
 
-    /// No limit on any operation: for rehearsals of our own speed, never for Twilio.
+    /// No limit on any operation: for benchmarks and tests, never for Twilio.
     #[must_use]
     pub fn lifted() -> Self {
         let lift = |row: &Published| (row.operation.to_owned(), None);
@@ -177,7 +177,7 @@ impl Limits {
     }
 }
 
-/// A limit for an operation that we never call.
+/// A limit for an operation that flexcast never calls.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no operation '{0}'; there are: {list}", list = names())]
 pub struct UnknownOperation(String);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_for_nothing_we_call_is_refused_with_the_list() {
+    fn a_limit_for_an_unknown_operation_is_refused_with_the_list() {
         let refused = read("create_channel = \"30/s\"")
             .expect_err("no such")
             .to_string();

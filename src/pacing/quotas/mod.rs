@@ -1,4 +1,4 @@
-//! How often something may be done: as people write it, as Twilio publishes it, as an operator sets it. Plain data.
+//! How often something may be done: a quota as text, Twilio's published limits, and an operator's settings. Plain data.
 
 pub(super) mod quota;
 pub mod limits;

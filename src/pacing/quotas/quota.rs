@@ -1,7 +1,7 @@
-//! A quota: how often something may be done, as people write it.
+//! A quota: how often something may be done.
 //!
-//! In: `10/s`, `600/min`, `1,000/hr`, `80/s, burst 20`. Out: a period, a burst. Always: what is
-//! printed is read back as the same quota, and a refused text says what is allowed.
+//! In: `10/s`, `600/min`, `1,000/hr`, `80/s, burst 20`. Out: a period, a burst. Always: a printed quota is parsed as
+//! the same quota; the error for an invalid text says what is allowed.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The most a quota may count in one unit: beyond it a period is shorter than 10 µs, which no timer keeps.
+/// The greatest count of a quota. Above it, a period would be shorter than 10 µs, which no timer keeps.
 const COUNT_MAX: u32 = 100_000;
 
-/// The largest burst: keeps the limiter's arithmetic far from overflow even at one a day.
+/// The largest burst. It keeps the limiter's arithmetic far from overflow even at one a day.
 const BURST_MAX: u32 = 10_000;
 
-/// Without a burst of its own a quota lets go one by one: Twilio's published limits mean that.
+/// The burst of a quota that names none: one at a time, as Twilio's published limits mean it.
 const BURST_DEFAULT: NonZeroU32 = NonZeroU32::MIN;
 
-/// What a quota counts in.
+/// The unit of time that a quota counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Unit {
     Second,
@@ -60,7 +60,7 @@ impl Unit {
     }
 }
 
-/// So many in a unit of time, at most `burst` of them at once.
+/// A count per unit of time, of which at most `burst` may go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     count: NonZeroU32,
@@ -69,7 +69,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `count` in a `unit`, one by one.
+    /// `count` per `unit`, with burst 1.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Quota {
         })
     }
 
-    /// The same with room for `burst` at once.
+    /// The same quota with this burst.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Quota {
         self.count
     }
 
-    /// What the quota counts in.
+    /// The unit of time that the quota counts in.
     #[must_use]
     pub fn unit(&self) -> Unit {
         self.unit
@@ -117,20 +117,20 @@ impl Quota {
         self.burst
     }
 
-    /// The time from one to the next, rounded up to a nanosecond.
+    /// The time from one slot to the next, without a margin, rounded up to a nanosecond.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.period_stretched(0)
+        self.period_with_margin(0)
     }
 
-    /// The period, longer by `margin_ppm` millionths, rounded up: never faster than asked.
-    pub(in crate::pacing) fn period_stretched(&self, margin_ppm: u32) -> Duration {
+    /// The period, longer by `margin_ppm` millionths, rounded up: never faster than the quota.
+    pub(in crate::pacing) fn period_with_margin(&self, margin_ppm: u32) -> Duration {
         let unit = self.unit.duration().as_nanos() * u128::from(1_000_000 + margin_ppm);
         let nanos = unit.div_ceil(u128::from(self.count.get()) * 1_000_000);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// How many in an hour: to compare quotas, and for the finish time of a campaign.
+    /// How many in an hour: for comparing quotas and estimating when a campaign ends.
     #[must_use]
     pub fn per_hour(&self) -> f64 {
         f64::from(self.count.get()) * 3_600.0 / self.unit.duration().as_secs_f64()
@@ -141,7 +141,7 @@ fn within(number: u32, max: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(number).filter(|n| n.get() <= max)
 }
 
-/// A text that is no quota.
+/// The text is not a quota.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{text}' is not a quota: {why}; write for example '10/s', '600/min', '1,000/hr' or '80/s, burst 20'"
@@ -191,7 +191,7 @@ impl FromStr for Quota {
     }
 }
 
-/// A whole number, its thousands set apart by commas or not: `1000` and `1,000`, never `1,00`.
+/// A whole number, with or without commas between thousands: `1000` and `1,000`, but not `1,00`.
 fn number(text: &str) -> Option<u32> {
     let text = text.trim();
     let mut groups = text.split(',');
@@ -207,7 +207,7 @@ fn number(text: &str) -> Option<u32> {
         }
         plain.push_str(group);
     }
-    // Too large for the type is out of range all the same: the caller's bound names what is allowed.
+    // A number too large for the type is above the caller's bound too, whose error names the bound.
     Some(plain.parse().unwrap_or(u32::MAX))
 }
 
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_read_as_people_write_it() {
+    fn a_quota_is_parsed_in_every_notation() {
         for (text, period, burst) in [
             ("10/s", Duration::from_millis(100), 1),
             ("600/min", Duration::from_millis(100), 1),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_read_back() {
+    fn a_printed_quota_is_parsed_as_the_same_quota() {
         for text in [
             "10/s",
             "600/min",
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_text_says_what_is_allowed() {
+    fn the_error_for_an_invalid_text_says_what_is_allowed() {
         for (text, why) in [
             ("10", "there is no '/'"),
             ("10/fortnight", "the unit must be s, min, hr or day"),
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn a_margin_makes_the_period_longer_and_never_shorter() {
         assert_eq!(
-            quota("10/s").period_stretched(20_000),
+            quota("10/s").period_with_margin(20_000),
             Duration::from_millis(102)
         );
-        assert!(quota("7/s").period_stretched(0) * 7 >= Duration::from_secs(1));
+        assert!(quota("7/s").period_with_margin(0) * 7 >= Duration::from_secs(1));
     }
 }

@@ -1,34 +1,33 @@
-//! How fast senders may send: Twilio's published rates as data, and what an operator puts in their
-//! place.
+//! How fast senders may send: Twilio's published rates, as data, and an operator's replacements.
 //!
-//! In: `[senders]` of the configuration. Out: a sender's quota, or none. Always: every rate has a
-//! source; a sender with a quota of its own has it for all it sends.
+//! In: `[senders]` of the configuration. Out: a sender's quota, or none. Always: every rate has a source; a quota that
+//! an operator sets for a sender applies to all that it sends.
 
 use std::collections::BTreeMap;
 
 use crate::pacing::{Quota, Sender};
 
-/// One rate.
+/// One rate that Twilio publishes.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishedRate {
-    /// What kind of sender has it, and where it writes.
+    /// The rate's name: the kind of sender, and where it sends to.
     pub rate: &'static str,
-    /// SMS segments, or messages elsewhere; burst 1. None: Twilio publishes none.
+    /// In SMS segments, or in messages on other channels; burst 1. None: Twilio publishes no rate.
     pub quota: Option<&'static str>,
-    /// Where it comes from, or why it is what it is.
+    /// The source of the rate, or the reason for it.
     pub source: &'static str,
 }
 
 /// <https://help.twilio.com/articles/115002943027>.
 const LONG_CODE: &str = "help.twilio.com 115002943027: one segment per second from a US or Canadian \
                          long code";
-/// <https://help.twilio.com/articles/4411046744987>: per number, of toll-free numbers to the US and
-/// Canada and of any number to elsewhere.
+/// <https://help.twilio.com/articles/4411046744987>: per number, for toll-free numbers to the US and Canada and for any
+/// number to other countries.
 const NUMBERS: &str = "help.twilio.com 4411046744987, per second and number";
 /// <https://help.twilio.com/articles/360057082693>.
 const ALPHANUMERIC: &str = "help.twilio.com 360057082693, per second and sender";
-/// Error 30001's page has "over 100"; Twilio's skill for assistants has 10 to 100: what the carriers
-/// granted is the operator's to say.
+/// The page of error 30001 says "over 100"; Twilio's skill for assistants says 10 to 100. The operator sets what the
+/// carriers granted.
 const SHORT_CODE: &str = "docs/api/errors/30001: over 100 segments per second; elsewhere 10 to 100, \
                           as the carriers granted";
 /// <https://www.twilio.com/docs/whatsapp/best-practices-and-faqs>.
@@ -60,11 +59,11 @@ pub const PUBLISHED: &[PublishedRate] = &[
     row("custom", None, NONE_PUBLISHED),
 ];
 
-/// The rates in force: the published ones, and those of single senders.
+/// The rates in force: the published ones, and an operator's quotas for single senders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Senders {
     replaced: BTreeMap<String, Option<Quota>>,
-    /// Whether no published rate is kept.
+    /// Whether the published rates do not apply.
     lifted: bool,
 }
 
@@ -82,24 +81,24 @@ impl Senders {
         row.quota.and_then(|text| text.parse().ok())
     }
 
-    /// A sender's name in lanes: with the rate, unless it has one quota for all it sends.
+    /// The name of a sender's lanes: with the rate, unless the sender has one quota for all that it sends.
     pub(in crate::pacing) fn named(&self, address: &str, rate: &str) -> Sender {
         let own = self.replaced.contains_key(address);
         Sender::new(address, (!own).then_some(rate))
     }
 
-    /// The quota of a sender at a published rate, or its own; none for no limit.
+    /// The quota that an operator set for a sender, otherwise that of the published rate; none: no limit.
     #[must_use]
     pub fn quota(&self, address: &str, rate: &str) -> Option<Quota> {
         self.of(&self.named(address, rate))
     }
 
-    /// Gives a sender a quota of its own, whatever and wherever it sends; none: no limit.
+    /// Sets one quota for all that a sender sends, to any destination; none: no limit.
     pub fn replace(&mut self, address: &str, quota: Option<Quota>) {
         self.replaced.insert(address.to_owned(), quota);
     }
 
-    /// No limit on any sender: for rehearsals of our own speed, never for Twilio.
+    /// No limit on any sender: for benchmarks and tests, never for Twilio.
     #[must_use]
     pub fn lifted() -> Self {
         Self {
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_has_the_rate_of_its_kind_or_one_quota_for_all_it_sends() {
+    fn a_sender_has_a_published_rate_or_one_quota_for_all_it_sends() {
         let mut senders = Senders::default();
         let at = |senders: &Senders, rate| senders.quota("+12025550100", rate);
         assert_eq!(at(&senders, "long_code"), quota("1/s"));

@@ -1,4 +1,4 @@
-//! What an operator may set about pacing.
+//! Pacing's settings, which an operator may change.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::pacing::{Limits, Senders};
 
-/// How many calls are under way at once for one account: Twilio's cap is unpublished (error 20429);
-/// with calls of 200 ms these carry 200 a second, more than all published limits of a saga together.
+/// How many calls may be under way at once for one account. Twilio's limit is unpublished (error 20429). With calls of
+/// 200 ms, 40 carry 200 a second: more than all published limits of a saga together.
 const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(40).expect("40 is not zero");
 
 /// Pacing's part of the configuration.
@@ -21,22 +21,21 @@ pub struct PacingSettings {
     /// The rates of senders: the table `[senders]`.
     #[serde(skip)]
     pub senders: Senders,
-    /// What is kept back of every lane, in percent.
+    /// The part of every lane that stays unused, in percent.
     #[serde(rename = "margin_percent")]
     pub margin: Margin,
-    /// How many calls at once for the account.
+    /// How many calls of the account may be under way at once.
     pub concurrency: NonZeroU32,
-    /// Lanes with a period up to this start empty: a process that ran before us may have used them a
-    /// moment ago. Slower lanes start with one permit, else an agent's first message of a trial run
-    /// would wait for minutes.
+    /// Lanes with a period up to this start empty: a previous process may have used them a moment ago. Slower lanes
+    /// start with one permit; otherwise an agent's first message of a trial run would wait for minutes.
     #[serde(skip)]
     pub start_empty: Duration,
-    /// Whether other consumers use the same lanes: what is theirs and what is ours is then a store's to
-    /// say ([`crate::pacing::Pacer::asks`]).
+    /// Whether other consumers use the same lanes: a shared store then grants each of them time slices and starts
+    /// ([`crate::pacing::Sharer`]).
     #[serde(skip)]
     pub shared: bool,
-    /// A lane that nobody used for so long is forgotten once nothing is owed on it. At least a
-    /// minute, which is what `status` shows.
+    /// A lane that is unused for this long is forgotten once nothing is owed on it. At least a minute, since `status`
+    /// shows the last minute.
     #[serde(skip)]
     pub idle: Duration,
 }
@@ -55,21 +54,21 @@ impl Default for PacingSettings {
     }
 }
 
-/// The part of a lane that is kept back, for jitter on the way to Twilio.
+/// The part of a lane that stays unused, so that jitter on the way to Twilio does not exceed its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Margin {
     ppm: u32,
 }
 
 impl Margin {
-    /// Nothing kept back.
+    /// No margin.
     pub const NONE: Self = Self { ppm: 0 };
 
-    /// Of `percent`, between 0 and 50.
+    /// A margin of `percent`, between 0 and 50.
     ///
     /// # Errors
     ///
-    /// [`InvalidMargin`] otherwise.
+    /// [`InvalidMargin`] for any other number.
     pub fn percent(percent: f64) -> Result<Self, InvalidMargin> {
         if !(0.0..=50.0).contains(&percent) {
             return Err(InvalidMargin(percent));
@@ -103,7 +102,7 @@ impl<'de> Deserialize<'de> for Margin {
     }
 }
 
-/// A margin out of bounds.
+/// The margin is not between 0 and 50 percent.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("a margin of {0} % is not between 0 and 50")]
 pub struct InvalidMargin(f64);
