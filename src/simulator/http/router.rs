@@ -16,7 +16,7 @@ use crate::simulator::proxy;
 use crate::simulator::taskrouter;
 use crate::simulator::world::World;
 
-/// One endpoint.
+/// A route: an operation with its method, path and function.
 pub(in crate::simulator) struct Route {
     pub(in crate::simulator) operation: &'static str,
     pub(in crate::simulator) method: &'static str,
