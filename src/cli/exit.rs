@@ -28,11 +28,11 @@ pub enum ExitCode {
     TryAgain = 75,
     /// Twilio, the broker or the database refused the credentials.
     Refused = 77,
-    /// The configuration, the campaign or the state is not usable as it is.
+    /// The configuration, the campaign or the state cannot be used.
     Config = 78,
 }
 
-/// For `--help`.
+/// The text of `--help` about exit codes.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0   done; also after SIGTERM, once the messages in flight have ended
@@ -292,7 +292,7 @@ mod tests {
             (401, Some(20003), ExitCode::Refused),
             (403, None, ExitCode::Refused),
             (400, Some(20005), ExitCode::Refused),
-            // An API that is gone, a sender that Twilio does not accept: other credentials help nobody.
+            // A discontinued API, a sender that Twilio does not accept: other credentials do not help.
             (410, Some(20410), ExitCode::Config),
             (400, Some(80506), ExitCode::Config),
             (400, Some(80605), ExitCode::Config),

@@ -25,7 +25,7 @@ use super::{ExitCode, Problem};
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
     writeln!(stdout(), "{}", printable(&line.to_string()))
 }
@@ -39,7 +39,7 @@ pub(super) fn tell(line: Arguments<'_>) {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
@@ -51,7 +51,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     if lanes.is_empty() {
         return Ok(());
@@ -95,7 +95,7 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn notices(notices: impl IntoIterator<Item = impl Display>) -> io::Result<()> {
     for notice in notices {
         say!("{notice}")?;
@@ -107,7 +107,7 @@ pub(super) fn notices(notices: impl IntoIterator<Item = impl Display>) -> io::Re
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
     for obstacle in obstacles {
         say!("Obstacle on {}: {}", obstacle.queue, obstacle.why)?;
@@ -135,7 +135,7 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
     for part in parts {
         say!(
@@ -150,7 +150,7 @@ pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn damaged(rows: &[DamagedRow]) -> io::Result<()> {
     for row in rows {
         let DamagedRow {
@@ -168,7 +168,7 @@ pub(super) fn damaged(rows: &[DamagedRow]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
     for finding in &inspection.findings {
         say!("Broker: danger on {}: {}", finding.place(), finding.why)?;
@@ -190,7 +190,7 @@ pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     let books = &report.books;
     say!("Campaign {}, {}", report.campaign, report.state)?;
@@ -254,7 +254,7 @@ const IMPORTS_SHOWN: usize = 5;
 ///
 /// # Errors
 ///
-/// When standard output takes nothing more.
+/// An error when standard output cannot be written.
 pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
     if imports.is_empty() {
         return Ok(());

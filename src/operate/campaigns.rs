@@ -35,7 +35,7 @@ impl ReadModels {
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>, OperateError> {
         Ok(self.ledger.campaigns().await?)
     }
@@ -44,7 +44,7 @@ impl ReadModels {
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn campaign_rows(&self) -> Result<Vec<CampaignRow>, OperateError> {
         let mut rows = Vec::new();
         for record in self.ledger.campaigns().await? {
@@ -66,7 +66,7 @@ impl ReadModels {
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be read.
+    /// An error when the ledger cannot be read.
     pub async fn open_messages(&self, id: &CampaignId) -> Result<u64, OperateError> {
         Ok(self.ledger.books(Some(id)).await?.open())
     }

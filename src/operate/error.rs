@@ -40,10 +40,10 @@ pub enum OperateError {
         /// The operation as a past participle, such as "paused".
         wanted: &'static str,
     },
-    /// A cancelled campaign takes no messages.
+    /// A cancelled campaign accepts no messages.
     #[error("campaign {0} was cancelled: it accepts no more messages")]
     TakesNothing(CampaignId),
-    /// The campaign is not over yet.
+    /// The campaign is not over. `why` is the reason.
     #[error("campaign {id} is not over: {why}; see: flexcast status {id}")]
     NotOver { id: CampaignId, why: Unfinished },
     /// Another operator changed the campaign during every attempt.

@@ -244,10 +244,10 @@ impl Service {
         &self,
         queue: Arc<dyn Queue>,
         twilio: Twilio,
-        held: &ConsumingRight,
+        right: &ConsumingRight,
         marks: Option<Arc<ProcessMarks>>,
     ) -> Result<Worker, ServiceError> {
-        if let ConsumingRight::Alone(_) = held {
+        if let ConsumingRight::Alone(_) = right {
             let released = self.ledger.release_leases().await?;
             if released > 0 {
                 tracing::info!(

@@ -96,10 +96,7 @@ impl Simulator {
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let recorder = settings.record.as_deref().and_then(|path| {
             http::record::Recorder::open(path)
-                .inspect_err(|error| {
-                    tracing::warn!(%error, "the record file cannot be opened: requests are not \
-                recorded")
-                })
+                .inspect_err(|error| tracing::warn!(%error, "the record file cannot be opened"))
                 .ok()
         });
         let settings = Arc::new(settings);

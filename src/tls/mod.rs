@@ -98,8 +98,10 @@ pub fn client_config(files: &Files, keys: Keys, check: Check) -> Result<ClientCo
     }
 }
 
-/// Describes a connection error that is about certificates, in a sentence: why the server's certificate is not
-/// accepted, or that the server refuses the client certificate or asks for one. `None` for every other error.
+/// Describes a connection error that is about certificates, in a sentence. `None` for every other error.
+///
+/// The sentence says why the server's certificate is not accepted, or that the server refuses the client certificate or
+/// asks for one.
 #[must_use]
 pub fn told(error: &(dyn StdError + 'static), keys: Keys) -> Option<String> {
     match rustls_error(error)? {

@@ -137,7 +137,7 @@ mod tests {
         let with = |file: String| of_system(&move |name| (name == FILE).then(|| file.clone()));
         let plain = of_system(&|_| None).expect("the system's");
         let more = with(path("ca.pem")).expect("the system's and one more");
-        // The system has hundreds, in one form or another, or Mozilla's stand in.
+        // The system's store has hundreds of authorities; without it, Mozilla's list is used.
         assert!(plain.store.len() > 50 && more.store.len() > 50);
         assert!(more.from.ends_with("ca.pem (SSL_CERT_FILE)"), "{more:?}");
         for (file, why) in [("none.pem", "cannot be read"), ("empty.pem", "holds no")] {

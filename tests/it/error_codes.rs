@@ -11,7 +11,7 @@ fn simulator() -> impl Iterator<Item = (String, String)> {
 
 /// The refusals whose status and code a file writes out.
 fn refusals(code: &str) -> Vec<(u16, u32)> {
-    let calls = code.split("Refusal::new(").skip(1);
+    let calls = code.split("ErrorReply::new(").skip(1);
     let written = calls.filter_map(|call| {
         let mut arguments = call.splitn(3, ',').map(str::trim);
         let status = arguments.next()?.parse().ok()?;

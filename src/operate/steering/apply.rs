@@ -43,7 +43,7 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// [`OperateError::Converts`] and [`OperateError::TakesSenders`] when open messages forbid it,
+    /// [`OperateError::Converts`] and [`OperateError::TakesSenders`] when open messages do not allow it,
     /// [`OperateError::WrongState`] when the campaign is cancelled.
     pub async fn apply(
         &self,

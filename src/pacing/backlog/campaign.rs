@@ -6,20 +6,20 @@ use std::sync::Arc;
 use crate::pacing::{Lane, Nanos, Sender};
 
 #[derive(Clone, Debug)]
-pub(super) struct Message {
+pub(super) struct PlayedMessage {
     pub(in crate::pacing) number: i64,
     pub(in crate::pacing) agent: Option<usize>,
     pub(super) called_from: Option<String>,
 }
 
 /// A campaign: its settings, and where its messages are.
-pub(in crate::pacing) struct Campaign {
+pub(in crate::pacing) struct PlayedCampaign {
     pub(in crate::pacing) id: Arc<str>,
     pub(super) weight: u32,
     pub(in crate::pacing) quota: Option<&'static str>,
     pub(super) is_paused: bool,
     pub(in crate::pacing) agents: usize,
-    pub(super) queue: VecDeque<Message>,
+    pub(super) queue: VecDeque<PlayedMessage>,
     pub(in crate::pacing) backlogs: BTreeMap<String, BTreeSet<(i64, Option<usize>)>>,
     /// When each of its messages was begun.
     pub(in crate::pacing) begun: Vec<Nanos>,
@@ -27,7 +27,7 @@ pub(in crate::pacing) struct Campaign {
     pub(in crate::pacing) order: Vec<i64>,
 }
 
-impl Campaign {
+impl PlayedCampaign {
     pub(in crate::pacing) fn lanes(&self, agent: Option<usize>) -> Vec<Lane> {
         let own = agent.map(|n| Lane::agent(&self.id, &n.to_string()));
         let always = [Lane::campaign(&self.id), sender()];

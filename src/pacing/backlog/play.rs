@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::booking::{Arrival, Expectation, Needs, book};
-use super::campaign::{Campaign, Message, sender};
+use super::campaign::{PlayedCampaign, PlayedMessage, sender};
 use super::name::backlog_name;
 use super::{CallResult, PutOff};
 use crate::pacing::cluster::shared::{LaneTime, hand_out};
@@ -36,13 +36,13 @@ struct Consumer {
     clock: StoreClock,
     looks_at: Nanos,
     read_at: Option<Nanos>,
-    held: BTreeMap<(usize, i64), (Message, Seat)>,
+    held: BTreeMap<(usize, i64), (PlayedMessage, Seat)>,
 }
 
 pub(in crate::pacing) struct Play {
     pub(in crate::pacing) random: StdRng,
     pub(in crate::pacing) now: Nanos,
-    pub(super) campaigns: Vec<Campaign>,
+    pub(super) campaigns: Vec<PlayedCampaign>,
     rows: BTreeMap<String, LaneTime>,
     consumers: Vec<Consumer>,
     sender_quota: &'static str,
@@ -79,7 +79,7 @@ impl Play {
 
     /// Applies a campaign with this many agents; 0: its messages name no agent.
     pub(super) fn apply(&mut self, weight: u32, agents: usize) -> usize {
-        self.campaigns.push(Campaign {
+        self.campaigns.push(PlayedCampaign {
             id: format!("campaign-{}", self.campaigns.len()).into(),
             weight,
             quota: None,
@@ -100,7 +100,7 @@ impl Play {
             self.numbers += 1;
             let agents = campaign.agents;
             let agent = (agents > 0).then(|| self.random.random_range(0..agents));
-            campaign.queue.push_back(Message {
+            campaign.queue.push_back(PlayedMessage {
                 number: self.numbers,
                 agent,
                 called_from: None,
@@ -111,7 +111,7 @@ impl Play {
     /// Puts messages for one agent on a campaign's queue. They are older than all others.
     pub(super) fn recall(&mut self, index: usize, agent: usize, count: i64) {
         for n in 0..count {
-            self.campaigns[index].queue.push_back(Message {
+            self.campaigns[index].queue.push_back(PlayedMessage {
                 number: n - 1_000_000,
                 agent: Some(agent),
                 called_from: None,
@@ -186,7 +186,7 @@ impl Play {
                 .into_iter()
                 .partition(|((index, _), _)| paused(*index));
             consumer.held = kept;
-            let paused_waiters: BTreeMap<(usize, i64), (Message, Seat)> = paused_waiters;
+            let paused_waiters: BTreeMap<(usize, i64), (PlayedMessage, Seat)> = paused_waiters;
             for ((index, _), (message, seat)) in paused_waiters.into_iter().rev() {
                 consumer.schedule.leave(seat, now);
                 self.campaigns[index].queue.push_front(message);
@@ -294,7 +294,7 @@ impl Play {
             {
                 called += 1;
                 if self.random.random_range(0..100) >= self.lost {
-                    campaign.queue.push_back(Message {
+                    campaign.queue.push_back(PlayedMessage {
                         number,
                         agent,
                         called_from: Some(call.backlog.to_string()),
@@ -338,7 +338,7 @@ impl Play {
     }
 
     /// A consumer receives a message, which waits for its lanes or is put off.
-    fn turn(&mut self, n: usize, index: usize, message: Message) {
+    fn turn(&mut self, n: usize, index: usize, message: PlayedMessage) {
         let (now, campaign) = (self.now, &mut self.campaigns[index]);
         let (lanes, schedule) = (
             campaign.lanes(message.agent),

@@ -112,7 +112,7 @@ impl Conversation {
         format!("{base}/v1/Conversations/{}", self.sid)
     }
 
-    /// The fields that a participant's list of conversations names with a prefix.
+    /// The timers as JSON: the field `timers`, or `conversation_timers` in a participant's list.
     pub(super) fn timers(&self) -> Value {
         let mut timers = json!({});
         if let Some(at) = self.inactive_at() {

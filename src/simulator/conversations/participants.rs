@@ -49,7 +49,7 @@ impl ConversationParticipantRequest {
         (customer, self.proxy_address.clone())
     }
 
-    /// One `Participant` of `ConversationWithParticipants`.
+    /// Reads one `Participant` of `ConversationWithParticipants`.
     pub(super) fn from_json(text: &str) -> Result<Self, ErrorReply> {
         let value: Value = serde_json::from_str(text)
             .map_err(|_| ErrorReply::invalid("Participant is not valid JSON"))?;
@@ -108,7 +108,7 @@ fn kind(address: &str) -> &'static str {
     }
 }
 
-/// `+` and 7 to 15 digits, with or without `whatsapp:`; or `messenger:` and an id.
+/// Whether the text is `+` and 7 to 15 digits, with or without `whatsapp:`, or `messenger:` and an id.
 fn is_address(text: &str) -> bool {
     let number = text.strip_prefix("whatsapp:").unwrap_or(text);
     match number.strip_prefix('+') {
@@ -227,7 +227,7 @@ fn membership(row: &Conversation, one: &Participant, world: &World, base: &str) 
 }
 
 impl World {
-    /// Twilio's checks: 50407, 50408, 50409, and 50416 for a pair that is in use.
+    /// Checks a participant as Twilio does: 50407, 50408, 50409, and 50416 for a pair that is in use.
     pub(in crate::simulator) fn check_participant(
         &self,
         conversation: Option<&str>,
@@ -330,7 +330,7 @@ impl World {
     }
 }
 
-/// A sender may also be alphanumeric or a short code on SMS.
+/// Whether the text can be a sender on the channel. On SMS, a sender can be alphanumeric or a short code.
 fn is_proxy(proxy: &str, channel: &str) -> bool {
     kind(proxy) == channel && (channel == "sms" || is_address(proxy))
 }

@@ -7,7 +7,7 @@ use super::page::Page;
 use super::reply::{ErrorReply, ReplyResult};
 use crate::simulator::world::World;
 
-/// One endpoint.
+/// A route: an operation with its method, path and function.
 pub(in crate::simulator) struct Route {
     pub(in crate::simulator) operation: &'static str,
     pub(in crate::simulator) method: &'static str,

@@ -12,7 +12,7 @@ use crate::simulator::world::sids::is_sid;
 /// The place where a customer's text arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reached {
-    /// The Proxy session, chat channel or conversation.
+    /// The SID of the Proxy session, chat channel or conversation.
     pub sid: String,
     /// The newest task there, if there is one.
     pub task: Option<String>,

@@ -39,7 +39,7 @@ impl AgentChange {
         }
     }
 
-    /// Deleted.
+    /// Deletes the Worker.
     #[must_use]
     pub fn gone() -> Self {
         Self {

@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Closes a session that nobody used for its time to live.
+    /// Closes a session whose time to live has passed without use.
     pub(in crate::simulator) fn expire_session(&mut self, sid: &str, at: Timestamp) {
         let Some(session) = self.sessions.get(sid).filter(|session| session.is_open()) else {
             return;
@@ -160,7 +160,8 @@ impl World {
         self.effects.state(EffectKind::Session, sid, "closed");
     }
 
-    /// The moves Twilio allows (the text of 80608); 80801 when re-opening would take a pair twice.
+    /// Checks a change of status: Twilio allows only some (the text of 80608); 80801 if re-opening would use a pair
+    /// twice.
     fn move_session(
         &mut self,
         sid: &str,

@@ -60,7 +60,7 @@ impl Expression {
         }
     }
 
-    /// The text that `name` must be equal to, if this is all the expression says.
+    /// The text that `name` must be equal to, if that is the only condition.
     pub(super) fn equality(&self, name: &str) -> Option<&str> {
         match self {
             Self::Is(found, Value::String(text)) if found == name => Some(text),

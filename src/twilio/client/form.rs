@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Names and values as Twilio takes them: PascalCase names, `true` and `false`, JSON as text, an
-/// array as a repeated name.
+/// Names and values in Twilio's form: PascalCase names, `true` and `false`, JSON as text, an array as a repeated
+/// name.
 ///
-/// `Debug` prints names alone: values are numbers, names and texts of customers.
+/// `Debug` prints only the names, because values are numbers, names and texts of customers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Form(Vec<(&'static str, String)>);
 

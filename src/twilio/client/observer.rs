@@ -17,7 +17,7 @@ pub enum Answer {
     Throttled,
     /// A failure of Twilio or of a server on the way: 5xx, and 3xx, which Twilio's APIs never send.
     ServerError,
-    /// No whole reply in time.
+    /// No complete reply in time.
     Timeout,
     /// Not sent: there was no connection.
     Connect,

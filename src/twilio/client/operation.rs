@@ -43,7 +43,7 @@ pub struct Endpoint {
     pub path: &'static str,
 }
 
-/// One call of Twilio's REST APIs that this program makes.
+/// A call of Twilio's REST APIs that flexcast makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {

@@ -110,7 +110,7 @@ pub fn http_transport(settings: &ClientSettings) -> Result<Transport, TransportE
 fn builder(settings: &ClientSettings) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .http1_only()
-        // reqwest would repeat some requests by itself, POSTs included.
+        // reqwest would repeat some requests by itself, including POSTs.
         .retry(reqwest::retry::never())
         // No redirects: credentials and forms are sent only to the given address.
         .redirect(reqwest::redirect::Policy::none())

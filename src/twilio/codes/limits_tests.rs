@@ -1,4 +1,4 @@
-//! Each reply that tells of a limit, against Twilio's documentation.
+//! Each reply that reports a limit, compared with Twilio's documentation.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::classify;
 use super::*;
 use crate::twilio::CallError;
 
-/// What a reply does, as one line.
+/// The effects of a reply, as one line.
 #[derive(Debug, PartialEq, Eq)]
 struct Does {
     limit: Option<Limit>,
@@ -74,7 +74,7 @@ const fn failed(again: TryAgain) -> Does {
     }
 }
 
-/// What is looked at, what was called, the reply's status and code, and what is expected.
+/// The name of the case, the operation, the reply's status and code, and the expected effects.
 type Case = (&'static str, Operation, u16, Option<u32>, Does);
 
 const API: Operation = Operation::CreateConversation;
@@ -84,7 +84,7 @@ const PROXY: Operation = Operation::CreateSession;
 const ENDPOINT: Does = unprocessed(Some(Limit::Endpoint), RATE);
 const FULL: Does = unprocessed(Some(Limit::SenderQueue), QUEUE);
 const AT_ONCE: Does = unprocessed(Some(Limit::CallsAtOnce), None);
-/// No lane of ours counts it.
+/// flexcast has no lane for it.
 const UNCOUNTED: Does = unprocessed(None, None);
 const BY_HOUR: Does = Does {
     again: TryAgain::Hourly,
@@ -110,7 +110,7 @@ const CASES: &[Case] = &[
     ("a full queue as a 429", TEXT, 429, Some(21611), FULL),
     ("a full queue of a service", TEXT, 400, Some(30001), FULL),
     ("a full queue, told to another call", API, 400, Some(21611), UNCOUNTED),
-    // 20422: never processed, safe to retry. It says nothing of a limit.
+    // 20422: never processed, safe to retry. It reports no limit.
     ("a 422", API, 422, Some(20422), UNCOUNTED),
     // 10DLC's and WhatsApp's rates and Twilio's count between two numbers.
     ("a campaign's rate", TEXT, 400, Some(30022), UNCOUNTED),

@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// A limit that refused a call has not processed it.
+    /// A call that a limit refused was not processed.
     #[test]
     fn a_code_of_a_limit_costs_no_attempt() {
         for row in CODES.iter().filter(|row| row.limit.is_some()) {

@@ -73,7 +73,7 @@ async fn one_message_that_meets_5xx_closes_nothing_and_several_do() {
     assert!(!outages.has_away(&NEEDS));
 }
 
-/// Whatever fails for one message: a call that is nobody's tells whether it is Twilio.
+/// Failures of one message: a call that belongs to no message shows whether Twilio is away.
 #[tokio::test(start_paused = true)]
 async fn what_one_message_alone_meets_is_probed_before_it_closes_anything() {
     let outages = Arc::new(Outages::default());

@@ -73,7 +73,7 @@ pub struct ConversationParticipant {
     pub conversation_sid: Option<String>,
     #[serde(default)]
     pub identity: Option<String>,
-    /// Null for a chat user.
+    /// The addresses; null for a chat user.
     #[serde(default, deserialize_with = "json::or_default")]
     pub messaging_binding: MessagingBinding,
     #[serde(default, deserialize_with = "json::lenient")]

@@ -268,7 +268,7 @@ impl Twilio {
 }
 
 impl NewSession<'_> {
-    /// One field per participant, as Twilio's own libraries write it.
+    /// One field for each participant, as in Twilio's libraries.
     fn form(&self) -> Form {
         let form = Form::new()
             .with("UniqueName", self.unique_name)

@@ -46,7 +46,7 @@ pub struct TaskChannel {
     pub unique_name: Option<String>,
 }
 
-/// A Worker: an agent, as TaskRouter knows them.
+/// A Worker: an agent in TaskRouter.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Worker {
     #[serde(deserialize_with = "sid::worker::required")]

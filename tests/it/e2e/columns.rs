@@ -279,7 +279,7 @@ fn what_leaves_is_shown_column_by_column_and_what_does_not_fit_is_said_at_import
     );
     let said = place.run(&DRY_RUN[..4]).ends_with(0).err;
     assert!(
-        said.contains("column \"plan\": {{ customer.attributes.plan }}, at Twilio with the task"),
+        said.contains("column \"plan\": {{ customer.attributes.plan }}, in the task at Twilio"),
         "{said}"
     );
     assert!(

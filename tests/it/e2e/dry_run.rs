@@ -95,12 +95,12 @@ fn a_dry_run_needs_no_account_and_refuses_as_an_import_would() {
     place.write("contacts.csv", CONTACTS);
     let said = place.run(&DRY_RUN).ends_with(0).err;
     assert!(
-        said.contains("3 not looked up: TWILIO_ACCOUNT_SID"),
+        said.contains("3 agents not looked up: TWILIO_ACCOUNT_SID"),
         "{said}"
     );
     // Four segments, one a second.
     assert!(
-        said.contains("From +12025550100 at 1/s it takes at least 4 s."),
+        said.contains("At 1/s from sender +12025550100, it takes at least 4 s."),
         "{said}"
     );
     let mut strict = DRY_RUN.to_vec();

@@ -184,7 +184,7 @@ async fn what_cannot_be_read_is_named_and_delays_no_other_campaign() {
     assert_eq!(books["obstacles"][0], obstacle);
     let shown = place.run(&["status", CAMPAIGN]).ends_with(0).out.clone();
     assert!(
-        shown.contains("In the way on flexcast.work.spring"),
+        shown.contains("Obstacle on flexcast.work.spring"),
         "{shown}"
     );
     assert!(shown.contains(remove), "{shown}");

@@ -96,7 +96,8 @@ async fn a_file_is_refused_by_its_rules_before_anybody_is_asked() {
         let shown = preview(request, &Account).await;
         assert_eq!(shown.is_ok(), is_taken, "{rejects:?}");
         if let Err(error) = shown {
-            let expected = "1 of 4 rows would be rejected (address_invalid 1); nothing was taken";
+            let expected =
+                "1 of 4 rows would be rejected (address_invalid 1); nothing was imported";
             assert!(error.to_string().ends_with(expected), "{error}");
         }
     }
