@@ -54,7 +54,6 @@ const ENTRIES_MAX: usize = 15;
 const LARGE_FOLDERS: &[(&str, &str)] = &[
     ("", "the crate's own listing is the life of a message"),
     ("cli", "one file for each command"),
-    ("engine/steps", "one file for each step"),
 ];
 
 /// All sources by their module's path, such as `pacing::lane`.
