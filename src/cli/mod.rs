@@ -45,6 +45,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::service::Service;
 use crate::telemetry;
+use crate::twilio::PATIENCE_LOG;
 
 /// Run bulk outbound campaigns through Twilio Flex: each customer is contacted once, at a pace that Twilio and the
 /// agents can handle.
@@ -120,13 +121,13 @@ pub fn main() -> ExitCode {
     };
     let log_format = std::env::var("LOG_FORMAT").ok();
     let level = match &cli.command {
-        Command::Work(_) | Command::Simulator(_) => "info",
+        Command::Work(_) | Command::Simulator(_) => "info".to_owned(),
         // An operator who waits sees warnings of these modules.
-        _ => {
-            "error,flexcast::twilio::patience=warn,flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn"
-        }
+        _ => format!(
+            "error,{PATIENCE_LOG}=warn,flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn"
+        ),
     };
-    telemetry::start(level, log_format.as_deref());
+    telemetry::start(&level, log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -22,7 +22,7 @@ pub use client::form::Form;
 pub use client::gate::{Closed, Gate, LastLook, Observed, Open, Pass};
 pub use client::observer::{Answer, CallObserver};
 pub use client::operation::{Endpoint, Method, Operation, Product};
-pub use client::patience::{Patience, patiently};
+pub use client::patience::{PATIENCE_LOG, Patience, patiently};
 pub use client::settings::{ClientSettings, DEFAULT_TIMEOUT};
 pub use client::transport::{Dropped, InProcess, Transport, TransportError, http_transport};
 pub use codes::{Conflict, classify, conflict, failure, is_login_refused, is_missing, pause_cause};

@@ -9,6 +9,9 @@ use backon::Retryable;
 
 use crate::twilio::{CallError, Operation};
 
+/// The target of this module's log lines: a filter that names it follows the module wherever it moves.
+pub const PATIENCE_LOG: &str = module_path!();
+
 /// The waits after each failure but the last, in seconds: half a minute in total, as long as a load balancer or a
 /// deployment at Twilio needs to switch to other servers.
 const WAITS_S: [u64; 4] = [1, 3, 8, 18];
