@@ -323,23 +323,3 @@ impl LaneAnswers {
         self.shifted(|at| clock.to_consumer(at))
     }
 }
-
-impl Lane {
-    /// The lane's name in a shared store, unique among lanes: parts are separated by the control character U+001F.
-    pub(in crate::pacing) fn key(&self) -> String {
-        let kind = self.kind();
-        match self {
-            Self::Account => kind.to_string(),
-            Self::Endpoint { operation, service } => {
-                format!(
-                    "{kind}\u{1f}{operation}\u{1f}{}",
-                    service.as_deref().unwrap_or_default()
-                )
-            }
-            Self::Sender(sender) => format!("{kind}\u{1f}{}", sender.key()),
-            Self::Entry(sender) => format!("{kind} begun\u{1f}{}", sender.key()),
-            Self::Campaign(id) => format!("{kind}\u{1f}{id}"),
-            Self::Agent { campaign, agent } => format!("{kind}\u{1f}{campaign}\u{1f}{agent}"),
-        }
-    }
-}
