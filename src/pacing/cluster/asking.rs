@@ -13,7 +13,7 @@ use crate::pacing::lane::track::Track;
 use crate::pacing::line::Schedule;
 use crate::pacing::line::starts::AskedStart;
 use crate::pacing::line::table::LaneRef;
-use crate::pacing::{Lane, Nanos};
+use crate::pacing::Nanos;
 
 /// For how many waiters one request asks for slices at most; the others are in the next one.
 const GROUPS_MAX: usize = 512;
