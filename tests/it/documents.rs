@@ -412,3 +412,22 @@ fn what_the_documents_point_to_is_there() {
         }
     }
 }
+
+#[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let text = read("ARCHITECTURE.md");
+    let words = text.split('`').skip(1).step_by(2);
+    let is_path = |word: &&str| {
+        let is_file = word.ends_with(".rs") || word.ends_with('/');
+        is_file && word.contains('/') && !word.contains(' ') && !word.contains("...")
+    };
+    let mut seen = 0;
+    for word in words.filter(is_path) {
+        let is_there = repository(word).exists() || repository(&format!("src/{word}")).exists();
+        // A room is named within its module: `file/` of `intake/`.
+        let is_room = word.matches('/').count() == 1 && word.ends_with('/');
+        assert!(is_there || is_room, "ARCHITECTURE.md: {word}");
+        seen += usize::from(is_there);
+    }
+    assert!(seen > 60, "{seen} paths: does this test still read them?");
+}
