@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::shared::{self, LaneAnswers, LaneRequest, SliceAnswer, SliceWant, UnusedStart};
 use super::store_clock::StoreClock;
+use crate::pacing::Nanos;
 use crate::pacing::lane::ask::LaneRefusal;
 use crate::pacing::lane::track::Track;
 use crate::pacing::line::Schedule;
 use crate::pacing::line::starts::AskedStart;
 use crate::pacing::line::table::LaneRef;
-use crate::pacing::Nanos;
 
 /// For how many waiters one request asks for slices at most; the others are in the next one.
 const GROUPS_MAX: usize = 512;

@@ -10,10 +10,18 @@ use std::fmt;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use percent_encoding::percent_decode_str;
 use rand::seq::SliceRandom;
+use secrecy::SecretString;
 use url::{Host as UrlHost, Url};
 
 use crate::queue::{QueueError, Result};
 use crate::tls::{Files, Keys};
+
+/// A user and a password.
+#[derive(Clone)]
+pub(in crate::queue::rabbitmq) struct Login {
+    pub(in crate::queue::rabbitmq) user: String,
+    pub(in crate::queue::rabbitmq) password: SecretString,
+}
 
 /// The query keys of `AMQP_URL` that name the TLS files.
 pub(in crate::queue::rabbitmq) const KEYS: Keys = Keys {

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 
+use self::address::Login;
 use self::address::{BrokerAddress, Host, KEYS, of_host};
 use self::errors::explain;
 use self::wire::{Bounds, FRAME_MAX, Notes, Wire};
-use super::management::Login;
 use super::obstacles::Obstacles;
 use super::obstacles::alarms;
 use super::{OURS, OWN_BYTES_MAX};

@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
+use crate::queue::rabbitmq::broker::address::Login;
 use crate::queue::rabbitmq::broker::address::{KEYS, query_files};
 use crate::queue::{QueueError, Result};
 use crate::tls::{self, Check, Files, Keys};
@@ -30,13 +31,6 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// The longest error text of the API that an error quotes, in characters.
 const REASON_MAX: usize = 100;
-
-/// A user and a password.
-#[derive(Clone)]
-pub(in crate::queue::rabbitmq) struct Login {
-    pub(in crate::queue::rabbitmq) user: String,
-    pub(in crate::queue::rabbitmq) password: SecretString,
-}
 
 /// The management API of one broker.
 pub(super) struct ManagementApi {

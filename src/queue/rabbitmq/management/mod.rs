@@ -16,7 +16,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub(super) use self::api::Login;
 use self::api::ManagementApi;
 use super::broker::Broker;
 use super::topology::campaign_of;
