@@ -234,8 +234,9 @@ impl Service {
         Some(looked.unwrap_or_else(|error| Arc::new(Inspection::missing(error.to_string()))))
     }
 
-    /// Creates a worker on this ledger. With [`ConsumingRight::Alone`], the leases of dead consumers are released at
-    /// once. Beside other consumers, nobody can tell which ones are dead, and their leases expire.
+    /// Creates a worker on this ledger. With [`ConsumingRight::Alone`] no other consumer is alive, so that all leases
+    /// are released at once. Beside other consumers, the upkeep releases the leases of those that are dead
+    /// ([`Ledger::sweep_leases`]).
     ///
     /// # Errors
     ///
