@@ -202,7 +202,7 @@ impl MessageGate {
     }
 
     /// Waits for all lanes of a call. If a sender's limit rests, or many texts wait before this one, the message does
-    /// not keep its place in flight: others need it.
+    /// not keep its slot in flight: others need it.
     async fn await_permit(&self, lanes: &CallLanes) -> Result<Permit, Closed> {
         let all = lanes.all();
         let permit = self.pacer.permit(&all, lanes.cost());

@@ -15,7 +15,7 @@ mod steps;
 mod strategies;
 
 pub use agents::{
-    Agent, AgentDirectory, AgentError, AgentRules, Availability, Choice, Place, WhenNot, choose,
+    Agent, AgentDirectory, AgentError, AgentRules, AgentSlot, Availability, Choice, WhenNot, choose,
 };
 pub use call_right::CallRight;
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
@@ -325,7 +325,7 @@ fn steps(campaign: &Campaign, message: &Message) -> &'static [&'static dyn Step]
     strategies::steps(campaign.api, strategy)
 }
 
-/// Whether this message's task goes to its agent at once, so that the agent needs a free place.
+/// Whether this message's task goes to its agent at once, so that the agent needs a free slot.
 #[must_use]
 pub fn tasks_agent_now(campaign: &Campaign, message: &Message) -> bool {
     let strategy = message.strategy.unwrap_or(campaign.strategy);

@@ -10,8 +10,8 @@ use crate::campaign::{Campaign, CustomerProxy};
 use crate::message::{Address, Api, Channel, Effects, Message, SenderKind};
 use crate::pacing::{Lane, Pacer, Sender};
 
-/// The longest time that a text waits for its sender while its message occupies a place in flight. Beyond it the
-/// message is returned, and its place is free.
+/// The longest time that a text waits for its sender while its message occupies a slot in flight. Beyond it the
+/// message is returned, and its slot is free.
 pub const SENDER_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A text on its way to its customer.

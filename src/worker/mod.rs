@@ -1,14 +1,14 @@
 //! The consuming loop: it consumes every running campaign and processes every delivery.
 //!
 //! In: a queue, a ledger, an engine. Out: settled messages. Always: a campaign that waits for its pace occupies no
-//! place in flight that another campaign needs; on a stop, messages in flight are finished and all others are returned
+//! slot in flight that another campaign needs; on a stop, messages in flight are finished and all others are returned
 //! to the queue; while the ledger is lost, no message is taken and messages in flight are returned.
 //!
 //! A delivery's turn is its processing, from its arrival to its settlement (`turn`).
 
 mod campaigns;
 
-mod places;
+mod in_flight;
 mod turn;
 
 mod upkeep;
@@ -39,8 +39,8 @@ use crate::twilio::Twilio;
 
 pub(crate) use campaigns::Active;
 use campaigns::{AgentRecalls, CallUps, Campaigns, Disowned, Probes, Switches, ownership, rights};
+use in_flight::InFlightSlots;
 use patience::StandstillTimer;
-use places::PlacesInFlight;
 use turn::{AgentDirectories, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
 use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, outages, store};
 
@@ -100,8 +100,8 @@ pub struct WorkerParts {
 pub(crate) struct WorkerState {
     pub(crate) parts: WorkerParts,
     pub(crate) settler: Settler,
-    /// The places for messages in flight: one for each message whose saga runs.
-    places: PlacesInFlight,
+    /// The slots for messages in flight: one for each message whose saga runs.
+    slots: InFlightSlots,
     /// How many turns have ended.
     pub(crate) turns: AtomicU64,
     abandoned_leases: AbandonedLeases,
@@ -146,7 +146,7 @@ impl Worker {
         parts.metrics.in_flight_limit(parts.in_flight.into());
         let shared = WorkerState {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
-            places: PlacesInFlight::new(usize::from(parts.in_flight)),
+            slots: InFlightSlots::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
             abandoned_leases: AbandonedLeases::default(),
             refused: RecordedRefusals::default(),

@@ -13,7 +13,7 @@ use crate::message::Unavailable;
 /// Whether an agent can take a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// The agent can take `left` more of at most `of` concurrent tasks. Where no task is made at once, places are not
+    /// The agent can take `left` more of at most `of` concurrent tasks. Where no task is made at once, slots are not
     /// counted.
     Free { left: u32, of: u32 },
     /// The agent cannot take it now, or never.
@@ -87,7 +87,7 @@ pub fn choose(own: Availability, list: &[Availability], after: usize, when: &Whe
     }
 }
 
-/// The agent with the smallest share of occupied places; of equals, the first after the one chosen last.
+/// The agent with the smallest share of occupied slots; of equals, the first after the one chosen last.
 fn next(list: &[Availability], after: usize) -> Option<usize> {
     let from = if after < list.len() { after + 1 } else { 0 };
     let round = (from..list.len()).chain(0..from);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::capacity::{AgentCapacity, AgentSlot};
 use super::choice::Availability;
-use super::places::{Place, Places};
 use super::staff::Staff;
 use super::{Agent, AgentError, AgentRules};
 use crate::clock::Clock;
@@ -51,7 +51,7 @@ pub struct AgentDirectory {
     /// Locks that make reads one at a time for each agent, by the name or SID asked for.
     readers: Lock<BTreeMap<String, Arc<Mutex<()>>>>,
     readings: Lock<BTreeMap<String, ChannelsReading>>,
-    places: Places,
+    capacity: AgentCapacity,
 }
 
 fn may_pass(error: &CallError) -> bool {
@@ -73,7 +73,7 @@ impl AgentDirectory {
             staff: Mutex::default(),
             readers: Lock::default(),
             readings: Lock::default(),
-            places: Places::new(clock),
+            capacity: AgentCapacity::new(clock),
         }
     }
 
@@ -87,7 +87,7 @@ impl AgentDirectory {
     }
 
     /// The agent, and whether they can take a message now. With a task channel, the message's task is made at once, so
-    /// that the agent needs a free place on that channel.
+    /// that the agent needs a free slot on that channel.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl AgentDirectory {
         Ok((Some(agent), room))
     }
 
-    /// The free places of an agent's channel, according to the last reading and the messages begun since.
+    /// The free slots of an agent's channel, according to the last reading and the messages begun since.
     #[must_use]
     pub fn room(&self, agent: &Agent, task_channel: &str) -> Availability {
         let readings = lock(&self.readings);
@@ -130,7 +130,7 @@ impl AgentDirectory {
             return Availability::Not(Unavailable::Full);
         };
         let shows_after = self.rules.shows_after;
-        let unread = self.places.unread(&agent.sid, reading.at, shows_after);
+        let unread = self.capacity.unread(&agent.sid, reading.at, shows_after);
         match channel.free().saturating_sub(unread.max(reading.begun)) {
             0 => Availability::Not(Unavailable::Full),
             left => Availability::Free {
@@ -140,17 +140,17 @@ impl AgentDirectory {
         }
     }
 
-    /// Takes a place in an agent's channel, if one is free according to the reading that the last call of
+    /// Takes a slot in an agent's channel, if one is free according to the reading that the last call of
     /// [`AgentDirectory::availability`] used.
     #[must_use]
-    pub fn take(&self, agent: &Agent, task_channel: &str) -> Option<Place> {
+    pub fn take(&self, agent: &Agent, task_channel: &str) -> Option<AgentSlot> {
         let readings = lock(&self.readings);
         let reading = readings.get(&agent.sid)?;
         let free = reading.free(task_channel)?;
         // Forgets messages that the reading shows.
         let shows_after = self.rules.shows_after;
-        self.places.unread(&agent.sid, reading.at, shows_after);
-        self.places.take(&agent.sid, free)
+        self.capacity.unread(&agent.sid, reading.at, shows_after);
+        self.capacity.take(&agent.sid, free)
     }
 
     /// How many more tasks an agent could take on a channel at the last reading, and when that was asked for.
@@ -170,10 +170,10 @@ impl AgentDirectory {
         }
     }
 
-    /// Counts a message that has begun, whether the agent has a free place or not.
+    /// Counts a message that has begun, whether the agent has a free slot or not.
     #[must_use]
-    pub fn take_anyway(&self, agent: &Agent) -> Option<Place> {
-        self.places.take(&agent.sid, u32::MAX)
+    pub fn take_anyway(&self, agent: &Agent) -> Option<AgentSlot> {
+        self.capacity.take(&agent.sid, u32::MAX)
     }
 
     /// Resolves a name, and returns whether the agent's activity allows tasks, according to the list of all Workers.

@@ -6,12 +6,12 @@
 
 mod choice;
 mod directory;
-mod places;
+mod capacity;
 mod staff;
 
+pub use capacity::AgentSlot;
 pub use choice::{Availability, Choice, WhenNot, choose};
 pub use directory::AgentDirectory;
-pub use places::Place;
 
 use std::time::Duration;
 

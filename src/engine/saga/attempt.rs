@@ -13,7 +13,7 @@ use crate::engine::Interrupted;
 use crate::engine::step::{Found, Repeat, Step, StepError};
 
 /// How often one step is retried within a run after Twilio reported that it never processed the call. Beyond that the
-/// message frees its place and returns later.
+/// message frees its slot and returns later.
 const THROTTLED_MAX: u32 = 5;
 
 /// How often a step is repeated within a run after a look-up showed that it had not happened.

@@ -116,7 +116,7 @@ async fn count(
         names.extend(&agents.list);
     }
     let channel = active.campaign.flex.task_channel.as_deref();
-    let (mut places, mut all_gone) = (0, true);
+    let (mut slots, mut all_gone) = (0, true);
     for name in names {
         let twilio = &shared.parts.twilio;
         let looking = active.agents.availability(twilio, name, channel);
@@ -134,11 +134,11 @@ async fn count(
         };
         let given = given.entry(agent.sid.clone()).or_insert(0);
         let left = availability.left().saturating_sub(*given);
-        let wanted = held.messages.saturating_sub(places);
+        let wanted = held.messages.saturating_sub(slots);
         let taken = left.min(u32::try_from(wanted).unwrap_or(u32::MAX));
         *given += taken;
-        places += u64::from(taken);
+        slots += u64::from(taken);
     }
     // No agent can ever take them: they return and end for that reason.
-    if all_gone { held.messages } else { places }
+    if all_gone { held.messages } else { slots }
 }

@@ -112,7 +112,7 @@ async fn connect(
     loop {
         let campaign = &active.campaign.id;
         let queue = &shared.parts.queue;
-        // As many as may be in flight in total: this campaign alone may occupy all places.
+        // As many as may be in flight in total: this campaign alone may occupy all slots.
         let consuming = queue.consume(campaign, most);
         match stop.run_until_stopped(consuming).await? {
             Ok(consumer) => return Some(consumer),

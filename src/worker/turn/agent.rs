@@ -1,8 +1,8 @@
-//! Chooses the agent who gets a message's task, and takes a place with that agent: its own agent if available, else as
+//! Chooses the agent who gets a message's task, and takes a slot with that agent: its own agent if available, else as
 //! the campaign's rule says.
 //!
 //! In: a leased message. Out: its agent, or when it is checked again. Always: a message that may have effects at Twilio
-//! continues, whether its agent is available or not. A place is taken before the message begins. It is counted with
+//! continues, whether its agent is available or not. A slot is taken before the message begins. It is counted with
 //! those of all consumers until a reading of the agent is sure to show the task.
 
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ impl Leased<'_> {
             // A message that has begun does not expire.
             expires_at: self.message().expires_at.filter(|_| !has_begun),
         };
-        // The lock makes choosing and taking a place one step: the next choice sees this one.
+        // The lock makes choosing and taking a slot one step: the next choice sees this one.
         let mut after = active
             .last_next
             .lock()
@@ -142,8 +142,8 @@ impl Leased<'_> {
             }
             _ => one.1,
         };
-        let places: Vec<Availability> = list.iter().map(left).collect();
-        let choice = choose(availability, &places, *after, &when);
+        let availabilities: Vec<Availability> = list.iter().map(left).collect();
+        let choice = choose(availability, &availabilities, *after, &when);
         tracing::debug!(message.id = %self.key().id.in_log(), agent = name, ?choice, "agent unavailable");
         match choice {
             Choice::Own => {}
@@ -152,8 +152,8 @@ impl Leased<'_> {
                 let other = list.into_iter().nth(at).and_then(|(agent, _)| agent);
                 let record = other.as_ref().map(|agent| agent.sid.clone());
                 let taken = other.as_ref().zip(channel);
-                let place = taken.and_then(|(agent, at)| active.agents.take(agent, at));
-                self.assignment.place = place;
+                let slot = taken.and_then(|(agent, at)| active.agents.take(agent, at));
+                self.assignment.slot = slot;
                 self.assignment.record = record.map(Assignee::Agent);
                 self.assignment.agent = other;
             }
@@ -200,7 +200,7 @@ impl Leased<'_> {
         engine.may_stand(&self.job()).await
     }
 
-    /// Takes the message's place with its agent. Returns why it is held if there is no place.
+    /// Takes the message's slot with its agent. Returns why it is held if there is no slot.
     ///
     /// # Errors
     ///
@@ -213,15 +213,15 @@ impl Leased<'_> {
         let Some(channel) = task_channel(active, self.message()) else {
             return Ok(None);
         };
-        if self.assignment.place.is_none() {
+        if self.assignment.slot.is_none() {
             let taken = active.agents.take(&agent, channel);
-            self.assignment.place = match self.assignment.may_stand {
-                // It has its task already or is about to: it is counted even without a free place, and is not put off.
+            self.assignment.slot = match self.assignment.may_stand {
+                // It has its task already or is about to: it is counted even without a free slot, and is not put off.
                 true => taken.or_else(|| active.agents.take_anyway(&agent)),
                 false => taken,
             };
         }
-        let is_taken = self.assignment.place.is_some();
+        let is_taken = self.assignment.slot.is_some();
         if is_taken && self.count_place(&agent, channel).await? {
             return Ok(None);
         }
@@ -237,7 +237,7 @@ impl Leased<'_> {
     }
 
     /// Counts the message in the consumers' store, if there is one. False when other consumers have the agent's last
-    /// places.
+    /// slots.
     async fn count_place(&mut self, agent: &Agent, channel: &str) -> Result<bool, LedgerError> {
         let (parts, active) = (&self.session.shared.parts, self.session.active);
         let read = active.agents.read(agent, channel);
@@ -260,10 +260,10 @@ impl Leased<'_> {
         Ok(answer.taken)
     }
 
-    /// Gives the place back, because the message does not begin for its agent now.
+    /// Gives the slot back, because the message does not begin for its agent now.
     pub(super) fn give_back_place(&mut self) {
-        if let Some(place) = self.assignment.place.take() {
-            place.give_back();
+        if let Some(slot) = self.assignment.slot.take() {
+            slot.give_back();
         }
     }
 }
@@ -278,11 +278,11 @@ pub(super) struct CountedPlace {
 }
 
 impl CountedPlace {
-    /// Ends the count of an executed message. Its place here is free if its task certainly does not exist.
+    /// Ends the count of an executed message. Its slot here is free if its task certainly does not exist.
     pub(super) fn over(leased: &mut Leased<'_>, delivered: &Delivered) -> Self {
         let is_clean = is_clean(delivered);
-        if let Some(place) = leased.assignment.place.take().filter(|_| is_clean) {
-            place.give_back();
+        if let Some(slot) = leased.assignment.slot.take().filter(|_| is_clean) {
+            slot.give_back();
         }
         Self {
             lease: leased.taken.lease.clone(),
@@ -353,7 +353,7 @@ fn decided(assigned: Option<&Assignee>, message: &Message) -> Option<String> {
     }
 }
 
-/// The task channel in which the agent needs a free place. None if the message's task is made later.
+/// The task channel in which the agent needs a free slot. None if the message's task is made later.
 fn task_channel<'a>(active: &'a Active, message: &Message) -> Option<&'a str> {
     let channel = active.campaign.flex.task_channel.as_deref();
     channel.filter(|_| tasks_agent_now(&active.campaign, message))

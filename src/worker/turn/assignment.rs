@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Agent, Place};
+use crate::engine::{Agent, AgentSlot};
 use crate::message::Assignee;
 
 /// Who gets a message's task.
@@ -14,8 +14,8 @@ pub(super) struct Assignment {
     pub(super) record: Option<Assignee>,
     /// Whether the message may have effects at Twilio: then it continues.
     pub(super) may_stand: bool,
-    /// The place that the message occupies with the agent until it is over.
-    pub(super) place: Option<Place>,
+    /// The slot that the message occupies with the agent until it is over.
+    pub(super) slot: Option<AgentSlot>,
     /// Whether the consumers' store counts the message as begun for the agent.
     pub(super) is_counted: bool,
 }

@@ -12,7 +12,7 @@ use super::leased::{Leased, kind};
 use super::ready::Ready;
 use super::set_aside::damaged;
 use super::{AFTER_FAILURE, HELD_AGAIN, Left};
-use crate::worker::places::PlaceInFlight;
+use crate::worker::in_flight::InFlightSlot;
 
 /// A message whose saga has reached an outcome.
 pub(super) struct Executed<'a> {
@@ -21,13 +21,13 @@ pub(super) struct Executed<'a> {
     circumstances: Circumstances,
     counted: CountedPlace,
     _in_flight: InFlight,
-    _place: PlaceInFlight,
+    _slot: InFlightSlot,
 }
 
 impl<'a> Ready<'a> {
     /// Runs the saga.
     pub(super) async fn execute(self) -> Result<Executed<'a>, Left> {
-        let Self { mut leased, place } = self;
+        let Self { mut leased, slot } = self;
         let shared = leased.session.shared;
         let parts = &shared.parts;
         let in_flight = parts.metrics.message_begins();
@@ -58,7 +58,7 @@ impl<'a> Ready<'a> {
             circumstances,
             counted,
             _in_flight: in_flight,
-            _place: place,
+            _slot: slot,
         })
     }
 }
@@ -72,7 +72,7 @@ impl Executed<'_> {
             circumstances,
             counted,
             _in_flight,
-            _place,
+            _slot,
         } = self;
         let shared = leased.session.shared;
         let verdict = judge(delivered.ended, &shared.parts.policy, circumstances);

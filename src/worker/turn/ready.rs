@@ -1,5 +1,5 @@
 //! The third stage: a message that can be executed now. It has its agent, its own limits have granted it, and it
-//! occupies a place in flight.
+//! occupies a slot in flight.
 
 use crate::ledger::{Ending, Settlement, Wake};
 use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
@@ -12,21 +12,21 @@ use super::agent::{Assigning, HeldForAgent, agent_of};
 use super::assignment::Assignment;
 use super::leased::Leased;
 use super::limits::Admission;
-use crate::worker::places::PlaceInFlight;
+use crate::worker::in_flight::InFlightSlot;
 
-/// How many agents are tried for a message when other messages take the last places first.
+/// How many agents are tried for a message when other messages take the last slots first.
 const CHOICES_MAX: u32 = 4;
 
 /// A message that can be executed now.
 pub(super) struct Ready<'a> {
     pub(super) leased: Leased<'a>,
-    /// Dropping it frees the place in flight.
-    pub(super) place: PlaceInFlight,
+    /// Dropping it frees the slot in flight.
+    pub(super) slot: InFlightSlot,
 }
 
 impl<'a> Leased<'a> {
-    /// Makes the message ready. In this order: whether it may go forward, its agent, its own limits, its place with the
-    /// agent, its place in flight.
+    /// Makes the message ready. In this order: whether it may go forward, its agent, its own limits, its slot with the
+    /// agent, its slot in flight.
     pub(super) async fn prepare(mut self) -> Result<Ready<'a>, Left> {
         if let Some(failure) = self.unfit.clone() {
             if self.is_unbegun() {
@@ -46,9 +46,9 @@ impl<'a> Leased<'a> {
         self.with_agent().await?.in_flight().await
     }
 
-    /// Chooses the message's agent and takes a place with that agent.
+    /// Chooses the message's agent and takes a slot with that agent.
     async fn with_agent(mut self) -> Result<Self, Left> {
-        // Another message, of this consumer or another one, may take the agent's last place first. Then the campaign's
+        // Another message, of this consumer or another one, may take the agent's last slot first. Then the campaign's
         // rule is applied again with the newer state.
         for attempt in 1.. {
             match self.assign().await {
@@ -87,7 +87,7 @@ impl<'a> Leased<'a> {
         self
     }
 
-    /// Waits for the message's own limits if it is to begin, and for its place in flight.
+    /// Waits for the message's own limits if it is to begin, and for its slot in flight.
     async fn in_flight(self) -> Result<Ready<'a>, Left> {
         let stop = self.session.stop;
         let (shared, active) = (self.session.shared, self.session.active);
@@ -99,14 +99,11 @@ impl<'a> Leased<'a> {
             let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
             shared.parts.metrics.pacing_wait(lane, permit.waited());
         }
-        // The place comes last: a message that waits for its own limits must not occupy a place that others need.
+        // The slot comes last: a message that waits for its own limits must not occupy a slot that others need.
         let weight = active.campaign.pace.weight.get();
-        let taking = shared.places.take(&active.campaign.id, weight);
+        let taking = shared.slots.take(&active.campaign.id, weight);
         match stop.run_until_stopped(taking).await {
-            Some(place) => Ok(Ready {
-                leased: self,
-                place,
-            }),
+            Some(slot) => Ok(Ready { leased: self, slot }),
             None => Err(self.release().await),
         }
     }

@@ -101,8 +101,8 @@ fn lock(running: &UndosInFlight) -> MutexGuard<'_, BTreeMap<MessageKey, Option<A
 
 /// Retries one undo.
 async fn again(shared: &WorkerState, active: &Active, key: &MessageKey) -> Result<(), LedgerError> {
-    // Customers come first: without a free place, the undo is retried at a later pass.
-    let Some(_place) = shared.places.try_take(&active.campaign.id) else {
+    // Customers come first: without a free slot, the undo is retried at a later pass.
+    let Some(_slot) = shared.slots.try_take(&active.campaign.id) else {
         return Ok(());
     };
     let parts = &shared.parts;

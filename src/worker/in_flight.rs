@@ -1,7 +1,7 @@
-//! The places for messages in flight, shared out between campaigns.
+//! The slots for messages in flight, shared out between campaigns.
 //!
-//! In: requests for places, each for a campaign. Out: a place, occupied until it is dropped. Always: a free place goes
-//! to the waiting campaign that occupies the fewest places for its weight, so that a campaign with a slow sender never
+//! In: requests for slots, each for a campaign. Out: a slot, occupied until it is dropped. Always: a free slot goes
+//! to the waiting campaign that occupies the fewest slots for its weight, so that a campaign with a slow sender never
 //! occupies more than its share while others wait; within a campaign, requests are served in order.
 //!
 //! The campaigns in flight then use first-come-first-served resources, such as an account's limits, in the same
@@ -14,36 +14,36 @@ use tokio::sync::oneshot;
 
 use crate::message::CampaignId;
 
-/// The places of one consumer. Clones share them.
+/// The slots of one consumer. Clones share them.
 #[derive(Clone)]
-pub(super) struct PlacesInFlight {
+pub(super) struct InFlightSlots {
     inner: Arc<Mutex<Inner>>,
 }
 
 struct Inner {
     free: usize,
     campaigns: BTreeMap<CampaignId, CampaignShare>,
-    /// How many places were granted so far.
+    /// How many slots were granted so far.
     given: u64,
 }
 
-/// A campaign's share of the places.
+/// A campaign's share of the slots.
 #[derive(Default)]
 struct CampaignShare {
     weight: u64,
     held: u64,
-    /// The value of `given` when the campaign was last granted a place.
+    /// The value of `given` when the campaign was last granted a slot.
     last: u64,
-    waiting: VecDeque<oneshot::Sender<PlaceInFlight>>,
+    waiting: VecDeque<oneshot::Sender<InFlightSlot>>,
 }
 
-/// An occupied place. Dropping it frees the place.
-pub(super) struct PlaceInFlight {
-    places: PlacesInFlight,
+/// An occupied slot. Dropping it frees the slot.
+pub(super) struct InFlightSlot {
+    slots: InFlightSlots,
     campaign: CampaignId,
 }
 
-impl PlacesInFlight {
+impl InFlightSlots {
     pub(super) fn new(count: usize) -> Self {
         let inner = Inner {
             free: count,
@@ -55,19 +55,19 @@ impl PlacesInFlight {
         }
     }
 
-    /// Waits for a place for a campaign of this weight. Dropping the future cancels the request.
-    pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> PlaceInFlight {
+    /// Waits for a slot for a campaign of this weight. Dropping the future cancels the request.
+    pub(super) async fn take(&self, campaign: &CampaignId, weight: u32) -> InFlightSlot {
         let given = self.enter(campaign, weight);
         self.share_out();
-        // The sender is dropped only after it has sent a place.
+        // The sender is dropped only after it has sent a slot.
         match given.await {
-            Ok(place) => place,
+            Ok(slot) => slot,
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// A place for a campaign, if one is free and no request waits.
-    pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<PlaceInFlight> {
+    /// A slot for a campaign, if one is free and no request waits.
+    pub(super) fn try_take(&self, campaign: &CampaignId) -> Option<InFlightSlot> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.forget_gone();
         let is_wanted = |part: &CampaignShare| !part.waiting.is_empty();
@@ -75,10 +75,10 @@ impl PlacesInFlight {
             return None;
         }
         inner.give(campaign);
-        Some(self.place(campaign))
+        Some(self.slot(campaign))
     }
 
-    fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<PlaceInFlight> {
+    fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<InFlightSlot> {
         let (give, given) = oneshot::channel();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let part = inner.campaigns.entry(campaign.clone()).or_default();
@@ -87,7 +87,7 @@ impl PlacesInFlight {
         given
     }
 
-    /// Grants free places to waiting requests.
+    /// Grants free slots to waiting requests.
     fn share_out(&self) {
         loop {
             let next = {
@@ -95,22 +95,22 @@ impl PlacesInFlight {
                 inner.next()
             };
             let Some((campaign, give)) = next else { return };
-            // If the request was cancelled meanwhile, the place is dropped, and so is free again.
-            let _ = give.send(self.place(&campaign));
+            // If the request was cancelled meanwhile, the slot is dropped, and so is free again.
+            let _ = give.send(self.slot(&campaign));
         }
     }
 
-    fn place(&self, campaign: &CampaignId) -> PlaceInFlight {
-        PlaceInFlight {
-            places: self.clone(),
+    fn slot(&self, campaign: &CampaignId) -> InFlightSlot {
+        InFlightSlot {
+            slots: self.clone(),
             campaign: campaign.clone(),
         }
     }
 }
 
 impl Inner {
-    /// The request that gets the next place, if a place is free.
-    fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<PlaceInFlight>)> {
+    /// The request that gets the next slot, if a slot is free.
+    fn next(&mut self) -> Option<(CampaignId, oneshot::Sender<InFlightSlot>)> {
         if self.free == 0 {
             return None;
         }
@@ -131,7 +131,7 @@ impl Inner {
         Some((campaign, give))
     }
 
-    /// Removes cancelled requests, and campaigns that neither occupy a place nor wait.
+    /// Removes cancelled requests, and campaigns that neither occupy a slot nor wait.
     fn forget_gone(&mut self) {
         for part in self.campaigns.values_mut() {
             while part.waiting.front().is_some_and(oneshot::Sender::is_closed) {
@@ -158,14 +158,14 @@ impl Inner {
     }
 }
 
-impl Drop for PlaceInFlight {
+impl Drop for InFlightSlot {
     fn drop(&mut self) {
         {
-            let inner = self.places.inner.lock();
+            let inner = self.slots.inner.lock();
             let mut inner = inner.unwrap_or_else(PoisonError::into_inner);
             inner.release(&self.campaign);
         }
-        self.places.share_out();
+        self.slots.share_out();
     }
 }
 
@@ -179,29 +179,29 @@ mod tests {
         CampaignId::parse(text).expect("an id")
     }
 
-    /// Grants `rounds` places one after the other, each freed at once, to campaigns that always want more. Returns how
+    /// Grants `rounds` slots one after the other, each freed at once, to campaigns that always want more. Returns how
     /// many each got.
-    async fn share(places: &PlacesInFlight, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
-        let held = places.take(&id("holder"), 1).await;
+    async fn share(slots: &InFlightSlots, wants: &[(&str, u32)], rounds: usize) -> Vec<usize> {
+        let held = slots.take(&id("holder"), 1).await;
         let mut waiting: Vec<_> = Vec::new();
         for (who, (name, weight)) in wants.iter().enumerate() {
             for _ in 0..rounds {
-                let (places, campaign, weight) = (places.clone(), id(name), *weight);
-                let take = async move { (who, places.take(&campaign, weight).await) };
+                let (slots, campaign, weight) = (slots.clone(), id(name), *weight);
+                let take = async move { (who, slots.take(&campaign, weight).await) };
                 waiting.push(Box::pin(take));
             }
         }
         let mut order = Vec::new();
         let mut line: futures::stream::FuturesUnordered<_> = waiting.into_iter().collect();
-        // All requests wait before the first place is free.
+        // All requests wait before the first slot is free.
         assert!(futures::poll!(futures::StreamExt::next(&mut line)).is_pending());
         drop(held);
         while order.len() < rounds {
-            let (who, place) = futures::StreamExt::next(&mut line)
+            let (who, slot) = futures::StreamExt::next(&mut line)
                 .await
                 .expect("one of them");
             order.push(who);
-            drop(place);
+            drop(slot);
         }
         (0..wants.len())
             .map(|who| order.iter().filter(|it| **it == who).count())
@@ -210,40 +210,40 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_place_goes_round() {
-        let places = PlacesInFlight::new(1);
+        let slots = InFlightSlots::new(1);
         assert_eq!(
-            share(&places, &[("a", 1), ("b", 1), ("c", 1)], 30).await,
+            share(&slots, &[("a", 1), ("b", 1), ("c", 1)], 30).await,
             [10, 10, 10]
         );
     }
 
     #[tokio::test]
     async fn places_in_hand_are_counted_and_the_fewest_for_its_weight_is_next() {
-        let places = PlacesInFlight::new(8);
+        let slots = InFlightSlots::new(8);
         let (slow_id, fast_id) = (id("slow"), id("fast"));
         let mut slow = Vec::new();
         for _ in 0..8 {
-            slow.push(places.take(&slow_id, 1).await);
+            slow.push(slots.take(&slow_id, 1).await);
         }
         let mut fast = Vec::new();
-        let mut more = pin!(places.take(&slow_id, 1));
+        let mut more = pin!(slots.take(&slow_id, 1));
         assert!(futures::poll!(&mut more).is_pending());
         for _ in 0..3 {
-            let mut mine = pin!(places.take(&fast_id, 3));
+            let mut mine = pin!(slots.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());
             drop(slow.pop());
             // The slow campaign waited first, and has more than its share.
             fast.push(mine.await);
         }
         assert!(futures::poll!(&mut more).is_pending());
-        // Three to one: of eight places, the fast campaign gets six.
+        // Three to one: of eight slots, the fast campaign gets six.
         for _ in 0..3 {
-            let mut mine = pin!(places.take(&fast_id, 3));
+            let mut mine = pin!(slots.take(&fast_id, 3));
             assert!(futures::poll!(&mut mine).is_pending());
             drop(slow.pop());
             fast.push(mine.await);
         }
-        let mut mine = pin!(places.take(&fast_id, 3));
+        let mut mine = pin!(slots.take(&fast_id, 3));
         assert!(futures::poll!(&mut mine).is_pending());
         drop(slow.pop());
         drop(more.await);
@@ -252,17 +252,17 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_wait_any_more_takes_nothing() {
-        let places = PlacesInFlight::new(1);
-        let held = places.take(&id("a"), 1).await;
+        let slots = InFlightSlots::new(1);
+        let held = slots.take(&id("a"), 1).await;
         let other = id("b");
         {
-            let mut gone = pin!(places.take(&other, 1));
+            let mut gone = pin!(slots.take(&other, 1));
             assert!(futures::poll!(&mut gone).is_pending());
         }
-        assert!(places.try_take(&id("c")).is_none());
+        assert!(slots.try_take(&id("c")).is_none());
         drop(held);
-        let place = places.take(&id("c"), 1).await;
-        drop(place);
-        assert!(places.try_take(&id("c")).is_some());
+        let slot = slots.take(&id("c"), 1).await;
+        drop(slot);
+        assert!(slots.try_take(&id("c")).is_some());
     }
 }

@@ -16,14 +16,14 @@ struct BegunMessages {
     next: u64,
 }
 
-/// The places with agents that this process's messages occupy.
+/// The capacity of each agent that this process's messages occupy.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(super) struct AgentCapacity {
     begun: Arc<Mutex<BegunMessages>>,
     clock: Clock,
 }
 
-impl Places {
+impl AgentCapacity {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             begun: Arc::default(),
@@ -50,8 +50,8 @@ impl Places {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Takes a place if fewer than `max` are occupied.
-    pub(super) fn take(&self, whose: &str, max: u32) -> Option<Place> {
+    /// Takes a slot if fewer than `max` are occupied.
+    pub(super) fn take(&self, whose: &str, max: u32) -> Option<AgentSlot> {
         let mut begun = self.lock();
         let number = begun.next;
         let ours = begun.by_agent.entry(whose.to_owned()).or_default();
@@ -60,7 +60,7 @@ impl Places {
         }
         ours.insert(number, None);
         begun.next += 1;
-        Some(Place {
+        Some(AgentSlot {
             of: self.clone(),
             whose: whose.to_owned(),
             number,
@@ -68,17 +68,17 @@ impl Places {
     }
 }
 
-/// One message's place with its agent. It is occupied until the message's saga ends, and then while its task may not
+/// One message's slot with its agent. It is occupied until the message's saga ends, and then while its task may not
 /// show in a reading.
 #[derive(Debug)]
-pub struct Place {
-    of: Places,
+pub struct AgentSlot {
+    of: AgentCapacity,
     whose: String,
     number: u64,
 }
 
-impl Place {
-    /// Frees the place at once, because the message made no task.
+impl AgentSlot {
+    /// Frees the slot at once, because the message made no task.
     pub fn give_back(self) {
         let mut begun = self.of.lock();
         if let Some(ours) = begun.by_agent.get_mut(self.whose.as_str()) {
@@ -87,7 +87,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for AgentSlot {
     fn drop(&mut self) {
         let now = self.of.clock.instant();
         let mut begun = self.of.lock();
@@ -105,18 +105,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_counts_until_a_reading_is_sure_to_show_it() {
         let second = Duration::from_secs(1);
-        let places = Places::new(Clock::system());
+        let capacity = AgentCapacity::new(Clock::system());
         let alice = "WK1";
         let start = Instant::now();
-        let first = places.take(alice, 2).expect("two are free");
-        let second_one = places.take(alice, 2).expect("one is free");
-        assert!(places.take(alice, 2).is_none());
+        let first = capacity.take(alice, 2).expect("two are free");
+        let second_one = capacity.take(alice, 2).expect("one is free");
+        assert!(capacity.take(alice, 2).is_none());
         second_one.give_back();
-        assert_eq!(places.unread(alice, start, 5 * second), 1);
+        assert_eq!(capacity.unread(alice, start, 5 * second), 1);
         tokio::time::sleep(second).await;
         drop(first);
         let read_at = |secs| start + Duration::from_secs(secs);
-        assert_eq!(places.unread(alice, read_at(6), 5 * second), 1);
-        assert_eq!(places.unread(alice, read_at(7), 5 * second), 0);
+        assert_eq!(capacity.unread(alice, read_at(6), 5 * second), 1);
+        assert_eq!(capacity.unread(alice, read_at(7), 5 * second), 0);
     }
 }
