@@ -114,11 +114,18 @@ impl PacerState {
         lanes: &[Lane],
         cost: NonZeroU32,
     ) -> Result<Grant, (Seat, oneshot::Receiver<Grant>)> {
-        let (wake, told) = oneshot::channel();
-        let entered = self.with(|schedule, now| schedule.enter(lanes, cost, now, || wake));
-        match entered {
-            Ok(held) => Ok(Grant { held, waited: None }),
-            Err(seat) => Err((seat, told)),
+        let mut grant = None;
+        let entered = self.with(|schedule, now| {
+            schedule.enter(lanes, cost, now, || {
+                let (wake, granted) = oneshot::channel();
+                grant = Some(granted);
+                wake
+            })
+        });
+        match (entered, grant) {
+            (Ok(held), _) => Ok(Grant { held, waited: None }),
+            (Err(seat), Some(grant)) => Err((seat, grant)),
+            (Err(_), None) => unreachable!("a seat is taken with a way to hear of the grant"),
         }
     }
 
