@@ -90,7 +90,7 @@ async fn a_brokers_certificate_is_accepted_from_a_named_authority_and_a_wrong_on
     let name = refusal(&amqps(&node, "127.0.0.1", &named)).await;
     says(
         &name,
-        &["127.0.0.1 is not for this name", "it is for localhost"],
+        &["127.0.0.1 is not for this name", "but for localhost"],
     );
 
     company.serve_from("old", node.dir());
@@ -161,7 +161,7 @@ async fn twilio_behind_a_companys_certificate_is_checked_as_the_broker_is() {
     assert_eq!(asked, Ok(()));
     let elsewhere = company.in_front_of("elsewhere", server, asks).await;
     let told = ask_twilio(elsewhere, "localhost", files()).await;
-    says(&told.expect_err("another name"), &["is for elsewhere.test"]);
+    says(&told.expect_err("another name"), &["but for elsewhere.test"]);
     let old = company.in_front_of("old", server, asks).await;
     let told = ask_twilio(old, "localhost", files()).await;
     says(&told.expect_err("too old"), &["has expired, on 2020-01-01"]);
@@ -212,7 +212,7 @@ async fn a_database_behind_a_companys_certificate_is_checked_as_the_broker_is() 
     let elsewhere = company.in_front_of("elsewhere", server, asks).await;
     says(
         &refusal(&url(elsewhere, &named)).await,
-        &["is for elsewhere.test"],
+        &["but for elsewhere.test"],
     );
     let old = company.in_front_of("old", server, asks).await;
     says(
