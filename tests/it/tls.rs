@@ -161,7 +161,10 @@ async fn twilio_behind_a_companys_certificate_is_checked_as_the_broker_is() {
     assert_eq!(asked, Ok(()));
     let elsewhere = company.in_front_of("elsewhere", server, asks).await;
     let told = ask_twilio(elsewhere, "localhost", files()).await;
-    says(&told.expect_err("another name"), &["but for elsewhere.test"]);
+    says(
+        &told.expect_err("another name"),
+        &["but for elsewhere.test"],
+    );
     let old = company.in_front_of("old", server, asks).await;
     let told = ask_twilio(old, "localhost", files()).await;
     says(&told.expect_err("too old"), &["has expired, on 2020-01-01"]);
