@@ -167,7 +167,8 @@ impl Pacer {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Sets a lane's quota; none: no limit. It applies to present waiters too, and what is owed stays owed.
+    /// Sets a lane's quota; none: no limit. The quota applies to the present waiters too. Slots that were granted stay
+    /// charged.
     pub fn set_quota(&self, lane: &Lane, quota: Option<Quota>) {
         self.shared.with(|schedule, now| {
             for id in schedule.table.set_quota(lane, quota, now) {

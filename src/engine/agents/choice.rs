@@ -1,7 +1,7 @@
 //! Decides what happens to a message whose agent cannot take it: pure.
 //!
-//! In: the agent's availability, the other agents', the campaign's rule, the time. Out: who takes the message, when it
-//! is checked again, or why nobody takes it.
+//! In: the agent's availability, the other agents' availability, the campaign's rule, the time. Out: the agent who takes
+//! the message, the time of the next check, or the reason why no agent takes it.
 
 use std::time::Duration;
 

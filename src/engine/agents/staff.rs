@@ -37,7 +37,7 @@ impl Staff {
         }
     }
 
-    /// Adds a Worker whom the list did not show under this name.
+    /// Adds a Worker that was looked up by `name`, because the list has no Worker of this name.
     pub(super) fn add_as(&mut self, name: &str, worker: Worker) {
         self.asked.insert(name.to_owned(), worker.sid.clone());
         self.add(worker);

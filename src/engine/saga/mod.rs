@@ -87,11 +87,11 @@ impl Runner<'_> {
         };
         // It was given up while an uncertain call could not be looked up: the outcome is unknown.
         if let Some(step) = self.journal.saga().intended {
-            return Ok(unknown(step, failure.to_string()));
+            return Ok(ended_unknown(step, failure.to_string()));
         }
         Ok(match self.backward(&failure).await? {
             Undoing::Clean => ended,
-            Undoing::HandsOff => left_as_it_is(ended),
+            Undoing::HandsOff => effects_kept(ended),
             Undoing::Left(left) => self.left(left, &failure),
         })
     }
@@ -152,7 +152,7 @@ impl Runner<'_> {
                     return Ok(ended);
                 }
             }
-            Tried::Unknown(evidence) => return Ok(unknown(step.name(), evidence)),
+            Tried::Unknown(evidence) => return Ok(ended_unknown(step.name(), evidence)),
             // It is looked up again later, until the retries end.
             Tried::Failed(failure) => return Ok(Ended::Failed(failure.at(step.name()))),
             // It did not happen, or remains uncertain.
@@ -193,7 +193,7 @@ impl Runner<'_> {
                     Some(Ended::Failed(failure.at(step.name())))
                 }
                 Tried::Busy(detail) => Some(Ended::Busy(detail)),
-                Tried::Unknown(evidence) => Some(unknown(step.name(), evidence)),
+                Tried::Unknown(evidence) => Some(ended_unknown(step.name(), evidence)),
                 Tried::Late => self.overtake(step).await?,
                 Tried::Met(detail) => self.meet(step, detail).await?,
                 Tried::Gone(detail) if renewed == RENEWED_MAX => {
@@ -218,7 +218,7 @@ impl Runner<'_> {
         step: &dyn Step,
         detail: String,
     ) -> Result<Option<Ended>, Interrupted> {
-        let failure = anew(step.name(), detail);
+        let failure = restart_reason(step.name(), detail);
         Ok(match self.backward(&failure).await? {
             Undoing::Clean => {
                 self.next_generation()?;
@@ -236,7 +236,7 @@ impl Runner<'_> {
     /// fails, and a new generation begins under another name.
     async fn overtake(&mut self, step: &'static dyn Step) -> Result<Option<Ended>, Interrupted> {
         let before = self.journal.saga().effects.clone();
-        let failure = anew(
+        let failure = restart_reason(
             step.name(),
             "begun again under another name, so that a late call has no effect".to_owned(),
         );
@@ -264,7 +264,7 @@ impl Runner<'_> {
             let evidence = format!(
                 "{sid} was sent while its container was being closed: replies to it are lost"
             );
-            return Ok(Some(unknown(step.name(), evidence)));
+            return Ok(Some(ended_unknown(step.name(), evidence)));
         }
         let mut effects = before;
         effects.merge(found);
@@ -370,7 +370,7 @@ fn stuck(left: &Failure, why: &Failure) -> Failure {
 }
 
 /// The result of a message that is not to be done although effects of it stay.
-pub(super) fn left_as_it_is(ended: Ended) -> Ended {
+pub(super) fn effects_kept(ended: Ended) -> Ended {
     match ended {
         Ended::Failed(failure) if matches!(failure.class, FailureClass::Skip(_)) => {
             let detail = format!(
@@ -390,11 +390,11 @@ fn busy(detail: &str) -> Failure {
 }
 
 /// The reason for undoing a generation that did not fail. The next holder begins the next generation.
-pub(super) fn anew(step: StepName, detail: String) -> Failure {
+pub(super) fn restart_reason(step: StepName, detail: String) -> Failure {
     Failure::new(FailureClass::Transient, detail).at(step)
 }
 
-pub(super) fn unknown(step: StepName, evidence: String) -> Ended {
+pub(super) fn ended_unknown(step: StepName, evidence: String) -> Ended {
     Ended::Unknown {
         step,
         reason: UnknownReason::NotVisible,

@@ -10,7 +10,7 @@ use super::attempt::EffectOrigin;
 use super::recovery::{self, LookupResult};
 use super::undo::Undoing;
 use crate::engine::Interrupted;
-use crate::engine::saga::{Runner, anew, left_as_it_is, unknown};
+use crate::engine::saga::{Runner, effects_kept, ended_unknown, restart_reason};
 use crate::engine::step::{Past, Step, StepContext};
 
 /// This many generations in a row without a container end the search. A generation may have failed before it made one.
@@ -50,7 +50,7 @@ impl Runner<'_> {
             SurveyResult::Done(generation, effects) => {
                 Some(self.was_done(anchor, generation, effects)?)
             }
-            SurveyResult::Unclear(detail) => Some(unknown(anchor.name(), detail)),
+            SurveyResult::Unclear(detail) => Some(ended_unknown(anchor.name(), detail)),
             SurveyResult::Failed(ended) => Some(*ended),
             SurveyResult::Traces(traces) => {
                 self.go_on_from(anchor.name(), &traces)?;
@@ -153,7 +153,7 @@ impl Runner<'_> {
             let step = saga.standing.first().copied().or(saga.intended);
             let detail = "another ledger has undone it, and has begun it again";
             let step = step.unwrap_or(anchor);
-            let failure = Box::new(anew(step, detail.to_owned()));
+            let failure = Box::new(restart_reason(step, detail.to_owned()));
             self.journal.note(Event::Failed { failure })?;
         }
         for step in self.journal.saga().standing.clone() {
@@ -178,10 +178,10 @@ impl Runner<'_> {
         let met = step.is_container();
         self.journal.note(Event::Distrusted { met })?;
         if !met {
-            let why = anew(step.name(), detail);
+            let why = restart_reason(step.name(), detail);
             match self.backward(&why).await? {
                 Undoing::Clean => self.next_generation()?,
-                Undoing::HandsOff => return Ok(Some(left_as_it_is(Ended::Failed(why)))),
+                Undoing::HandsOff => return Ok(Some(effects_kept(Ended::Failed(why)))),
                 Undoing::Left(left) => return Ok(Some(self.left(left, &why))),
             }
         }

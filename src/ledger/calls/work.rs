@@ -21,8 +21,8 @@ impl Ledger {
     /// know is accepted first.
     ///
     /// A deferred message that is due within [`EARLY`](crate::ledger::EARLY) is taken too, because the queue that
-    /// brings it back has another clock. So is a message whose lease has expired, whoever held it. While a lease is
-    /// valid, the message cannot be taken, not even by its holder.
+    /// brings it back has another clock. A message whose lease has expired is taken too, by any consumer. While a
+    /// lease is valid, no consumer can take the message, not even its holder.
     pub async fn take(
         &self,
         message: &Message,

@@ -132,7 +132,7 @@ impl Backlogs {
         let content = BacklogContent {
             oldest: Some(oldest),
             size: if is_news { UNKNOWN_SIZE } else { before.size },
-            cost: before.cost,
+            ..before
         };
         backlog.hold(table, content, now);
     }
@@ -227,7 +227,7 @@ impl Backlogs {
         let content = BacklogContent {
             oldest,
             size,
-            cost: backlog.content.cost,
+            ..backlog.content
         };
         backlog.hold(table, content, now);
         self.tidy(key);
@@ -264,7 +264,7 @@ impl Backlogs {
                 let content = BacklogContent {
                     oldest: None,
                     size: 0,
-                    cost: backlog.content.cost,
+                    ..backlog.content
                 };
                 backlog.hold(table, content, now);
             }

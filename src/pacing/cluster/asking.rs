@@ -10,10 +10,9 @@ use super::shared::{self, LaneAnswers, LaneRequest, SliceAnswer, SliceWant, Unus
 use super::store_clock::StoreClock;
 use crate::pacing::Nanos;
 use crate::pacing::lane::ask::LaneRefusal;
-use crate::pacing::lane::track::Track;
+use crate::pacing::lane::track::{LaneRef, Track};
 use crate::pacing::line::Schedule;
 use crate::pacing::line::starts::AskedStart;
-use crate::pacing::line::table::LaneRef;
 
 /// For how many waiters one request asks for slices at most; the others are in the next one.
 const GROUPS_MAX: usize = 512;
@@ -94,10 +93,7 @@ impl<W> Schedule<W> {
         let Some(track) = self.table.tracks.get_mut(id) else {
             return;
         };
-        let lane_ref = LaneRef {
-            id,
-            serial: track.serial,
-        };
+        let lane_ref = track.lane_ref(id);
         let Some(slices) = &mut track.slices else {
             return;
         };
@@ -300,10 +296,7 @@ impl Draft {
             slots,
             until,
         });
-        self.wanted.push(LaneRef {
-            id,
-            serial: track.serial,
-        });
+        self.wanted.push(track.lane_ref(id));
         self.by_lane.insert(id, n);
         Some(n)
     }

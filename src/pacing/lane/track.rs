@@ -27,6 +27,14 @@ struct Claim {
     until: Nanos,
 }
 
+/// A lane's index in the table. The serial number distinguishes the lane from a later one with the same index, once it
+/// is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pacing) struct LaneRef {
+    pub(in crate::pacing) id: usize,
+    pub(in crate::pacing) serial: u64,
+}
+
 /// One lane.
 pub(in crate::pacing) struct Track {
     pub(in crate::pacing) lane: Lane,
@@ -72,6 +80,14 @@ impl Track {
             coming: Coming::default(),
             usage: Usage::default(),
             last_used: now,
+        }
+    }
+
+    /// A reference to this lane, which is at `id` in the table.
+    pub(in crate::pacing) fn lane_ref(&self, id: usize) -> LaneRef {
+        LaneRef {
+            id,
+            serial: self.serial,
         }
     }
 

@@ -6,10 +6,10 @@
 use std::num::NonZeroU32;
 
 use super::Schedule;
-use super::table::LaneRef;
 use crate::pacing::Nanos;
 use crate::pacing::lane::ceiling::Level;
 use crate::pacing::lane::limiter::Charge;
+use crate::pacing::lane::track::LaneRef;
 
 /// What one permit holds of one lane.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@ use slab::Slab;
 
 use self::classes::{Class, Waiter};
 use self::hold::LaneHold;
-use self::table::{LaneRef, LaneTable};
+use self::table::LaneTable;
 use super::backlog::Backlogs;
 use super::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
 use super::lane::track::Track;
@@ -240,10 +240,7 @@ impl<W> Schedule<W> {
                 self.asking.insert(*id);
             }
             LaneHold {
-                lane: LaneRef {
-                    id: *id,
-                    serial: track.serial,
-                },
+                lane: track.lane_ref(*id),
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
                 level,

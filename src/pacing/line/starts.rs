@@ -7,12 +7,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::hold::LaneHold;
-use super::table::LaneRef;
 use crate::pacing::Nanos;
 use crate::pacing::cluster::shared::{LaneRequest, StartAnswer, StartLane, StartWant};
 use crate::pacing::lane::LaneKind;
 use crate::pacing::lane::ask::{FOREVER, LaneAsk, LaneRefusal, Ticket};
-use crate::pacing::lane::track::Track;
+use crate::pacing::lane::track::{LaneRef, Track};
 use crate::pacing::line::{Granted, Schedule, ShutLane};
 
 /// How many classes that are parked on one lane ask for starts at once at least. They are more than the lane has slots,
@@ -355,10 +354,7 @@ impl<W> Schedule<W> {
             let track = &mut self.table.tracks[*lane];
             let (charge, level) = track.start(ask, at);
             held.push(LaneHold {
-                lane: LaneRef {
-                    id: *lane,
-                    serial: track.serial,
-                },
+                lane: track.lane_ref(*lane),
                 charge,
                 amount: track.lane.charge(ask.cost).get(),
                 level,

@@ -14,19 +14,11 @@ use crate::pacing::cluster::distance::Distance;
 use crate::pacing::lane::concurrency::Concurrency;
 use crate::pacing::lane::limiter::Limiter;
 use crate::pacing::lane::slices::Slices;
-use crate::pacing::lane::track::Track;
+use crate::pacing::lane::track::{LaneRef, Track};
 use crate::pacing::{CoolDown, Lane, Nanos, PacingSettings, Quota, nanos};
 
 /// How many lanes one access checks: more than it adds, so that the table does not outgrow its use.
 const SWEPT_PER_CALL: usize = 4;
-
-/// A lane's index in the table. The serial number distinguishes the lane from a later one with the same index, once it
-/// is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pacing) struct LaneRef {
-    pub(in crate::pacing) id: usize,
-    pub(in crate::pacing) serial: u64,
-}
 
 /// All lanes, and the quotas that are set for them.
 pub(in crate::pacing) struct LaneTable {
@@ -91,8 +83,7 @@ impl LaneTable {
 
     /// A reference to the lane at an index.
     pub(in crate::pacing) fn lane_ref(&self, id: usize) -> LaneRef {
-        let serial = self.tracks[id].serial;
-        LaneRef { id, serial }
+        self.tracks[id].lane_ref(id)
     }
 
     /// The lane that `lane` refers to; none: it was forgotten.

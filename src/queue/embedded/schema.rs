@@ -146,8 +146,8 @@ pub(super) fn in_memory() -> Result<Connection, Error> {
 fn prepare(connection: &mut Connection) -> SqlResult<()> {
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // Plans stay the same for all parameters: without this setting, SQLite plans anew when the value of a LIMIT or
-    // of a partial index's condition changes (https://www.sqlite.org/qpsg.html).
+    // A statement keeps its plan. Without this setting, SQLite makes another plan when the value of a LIMIT or of a
+    // partial index's condition changes (https://www.sqlite.org/qpsg.html).
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

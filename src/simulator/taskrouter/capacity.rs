@@ -1,4 +1,4 @@
-//! The capacity of workers: worker channels, and which tasks are offered to whom.
+//! The capacity of workers: their channels, and the worker to which a task is offered.
 //!
 //! Always: a task for a worker is reserved if the worker's activity allows tasks and its channel has free capacity;
 //! otherwise it waits, in order.

@@ -1,5 +1,5 @@
-//! Rules about the sources: who may import whom, which crate belongs where, how long a file may be. Clippy has the rule
-//! about functions (clippy.toml).
+//! Rules about the sources: the modules that a module may import, the place of each crate, the length of a file. Clippy
+//! checks the length of functions (clippy.toml).
 
 mod sources;
 mod walls;

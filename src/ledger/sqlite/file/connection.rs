@@ -143,8 +143,9 @@ fn add_lease_clock(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a statement's plan when its parameters change. This SQLite is built to inspect their values, and would prepare
-/// a statement that reads a partial index anew at each new time. There are no statistics that it could use.
+/// Keeps a statement's plan when its parameters change. This build of SQLite inspects the values of parameters. Without
+/// this setting it would prepare a statement on a partial index again for each new time, although it has no statistics
+/// that would lead to another plan.
 /// <https://www.sqlite.org/qpsg.html>
 fn plan_once(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
