@@ -105,7 +105,7 @@ fn every_command_bears_with_one_failure_of_each_call() {
     for command in commands {
         twilio.set_faults(&failing);
         let ran = place.run(command).ends_with(0);
-        assert!(ran.err.contains("the next try is in 1 s"), "{}", ran.err);
+        assert!(ran.err.contains("the next try is in 0.25 s"), "{}", ran.err);
     }
 }
 

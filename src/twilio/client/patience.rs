@@ -12,9 +12,16 @@ use crate::twilio::{CallError, Operation};
 /// The target of this module's log lines: a filter that names it follows the module wherever it moves.
 pub const PATIENCE_LOG: &str = module_path!();
 
-/// The waits after each failure but the last, in seconds: half a minute in total, as long as a load balancer or a
-/// deployment at Twilio needs to switch to other servers.
-const WAITS_S: [u64; 4] = [1, 3, 8, 18];
+/// The waits after each failure but the last. Most failures concern one connection or one server: the first wait is
+/// short. In total they are half a minute, as long as a load balancer or a deployment at Twilio needs to switch to other
+/// servers.
+const WAITS: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+    Duration::from_secs(18),
+];
 
 /// The longest wait that is accepted from a reply's `Retry-After`.
 const ASKED_MAX: Duration = Duration::from_secs(60);
@@ -26,7 +33,7 @@ pub struct Patience {
     pub settle_time: Duration,
 }
 
-/// Repeats a call until it succeeds, has failed five times, or fails with an error that a repetition cannot fix.
+/// Repeats a call until it succeeds, has failed six times, or fails with an error that a repetition cannot fix.
 /// `retriable` returns the failed call, if it may be repeated.
 ///
 /// # Errors
@@ -37,7 +44,7 @@ pub async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
     retriable: impl Fn(&E) -> Option<&CallError>,
 ) -> Result<T, E> {
     let asked = |error: &E| retriable(error).and_then(CallError::retry_after);
-    call.retry(WAITS_S.map(Duration::from_secs).into_iter())
+    call.retry(WAITS.into_iter())
         .when(|error| retriable(error).is_some())
         .adjust(|error, wait| {
             let asked = asked(error).unwrap_or_default().min(ASKED_MAX);
@@ -48,7 +55,7 @@ pub async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
             tracing::warn!(
                 error,
                 "a call to Twilio failed; the next try is in {} s",
-                wait.as_secs()
+                wait.as_secs_f32()
             );
         })
         .await
@@ -91,19 +98,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn five_failures_are_enough() {
+    async fn six_failures_are_enough() {
         let calls = Cell::new(0);
         let failing = || {
             calls.set(calls.get() + 1);
             std::future::ready(Err::<(), _>(in_doubt()))
         };
         assert!(patiently(failing, |error| Some(error)).await.is_err());
-        assert_eq!(calls.get(), 5);
+        assert_eq!(calls.get(), 6);
         let failing = || {
             calls.set(calls.get() + 1);
             std::future::ready(Err::<(), _>(in_doubt()))
         };
         assert!(patiently(failing, |_| None).await.is_err());
-        assert_eq!(calls.get(), 6, "what must not be repeated is not");
+        assert_eq!(calls.get(), 7, "what must not be repeated is not");
     }
 }

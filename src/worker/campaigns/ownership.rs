@@ -11,8 +11,26 @@ use crate::shutdown::Stopper;
 
 use crate::worker::{Active, WorkerState};
 
-/// The pause after a failed read or write of the marks.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// The shortest and the longest pause after a failed read or write of the marks. A consumer starts nothing until it
+/// succeeds, and most failures concern one connection: the pause begins short and doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pauses after each failure in a row.
+struct MarkRetries {
+    next: Duration,
+}
+
+impl MarkRetries {
+    const fn new() -> Self {
+        Self { next: FIRST_PAUSE }
+    }
+
+    /// The pause after one more failure.
+    fn pause(&mut self) -> Duration {
+        std::mem::replace(&mut self.next, LONGEST_PAUSE.min(2 * self.next))
+    }
+}
 
 /// The campaigns that another ledger runs, and why they were left alone.
 #[derive(Default)]
@@ -39,6 +57,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         return std::future::pending().await;
     };
     let mut is_said = false;
+    let mut retries = MarkRetries::new();
     if marks.good_until().is_some() {
         parts.clock.sleep(BEAT).await;
     }
@@ -47,6 +66,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         match marks.beat().await {
             Ok(lost) => {
                 is_said = false;
+                retries = MarkRetries::new();
                 for not_ours in lost {
                     disown(shared, &not_ours);
                 }
@@ -61,7 +81,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
                 if !std::mem::replace(&mut is_said, true) {
                     tracing::warn!(%error, "no changing call starts until the marks can be read and written");
                 }
-                parts.clock.sleep(AGAIN_AFTER).await;
+                parts.clock.sleep(retries.pause()).await;
             }
         }
     }
@@ -86,6 +106,7 @@ pub(in crate::worker) async fn claim(
     let Some(marks) = &shared.parts.marks else {
         return true;
     };
+    let mut retries = MarkRetries::new();
     loop {
         match stop
             .run_until_stopped(marks.claim(&active.campaign.id))
@@ -101,7 +122,7 @@ pub(in crate::worker) async fn claim(
                 tracing::warn!(campaign.id = %active.campaign.id, %error, "cannot consume yet");
             }
         }
-        let wait = shared.parts.clock.sleep(AGAIN_AFTER);
+        let wait = shared.parts.clock.sleep(retries.pause());
         if stop.run_until_stopped(wait).await.is_none() {
             return false;
         }
