@@ -28,7 +28,8 @@ impl MarkRetries {
 
     /// The pause after one more failure.
     fn pause(&mut self) -> Duration {
-        std::mem::replace(&mut self.next, LONGEST_PAUSE.min(2 * self.next))
+        let longer = LONGEST_PAUSE.min(2 * self.next);
+        std::mem::replace(&mut self.next, longer)
     }
 }
 
