@@ -342,7 +342,10 @@ fn every_example_campaign_has_a_text_for_each_of_the_forty_example_customers() {
     let mut campaigns = 0;
     for entry in std::fs::read_dir(examples).expect("the examples") {
         let path = entry.expect("a file").path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
+        let is_toml = path
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+        if !is_toml || path.ends_with("flexcast.toml") {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a campaign file");
