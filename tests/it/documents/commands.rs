@@ -89,13 +89,12 @@ fn every_command_of_a_shell_block_is_one() {
     );
 }
 
-/// A word in capitals stands for an id, which has none.
+/// A word in capitals stands for a value. Ids have no capitals.
 fn without_placeholder(word: String) -> String {
-    let is_placeholder = word.chars().all(|c| c.is_ascii_uppercase());
-    if is_placeholder {
-        word.to_lowercase()
-    } else {
-        word
+    match word.as_str() {
+        "ADDRESS" => "127.0.0.1:9464".to_owned(),
+        _ if word.chars().all(|c| c.is_ascii_uppercase()) => word.to_lowercase(),
+        _ => word,
     }
 }
 
