@@ -2,28 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use flexcast::campaign::{self, Template};
 use flexcast::message::{Address, Customer, Message};
 
 use super::{parts, read};
-use crate::support::program::repository;
-
-/// The campaign files of `examples/`. The other TOML file is a `flexcast.toml`.
-fn campaigns() -> Vec<PathBuf> {
-    let examples = fs::read_dir(repository("examples")).expect("examples");
-    let paths = examples.map(|entry| entry.expect("an entry").path());
-    let is_campaign = |path: &PathBuf| {
-        path.extension().is_some_and(|end| end == "toml") && !path.ends_with("flexcast.toml")
-    };
-    paths.filter(is_campaign).collect()
-}
+use crate::support::program::example_campaigns;
 
 #[test]
 fn every_example_loads_and_its_text_renders() {
     let mut kinds = BTreeMap::new();
-    for path in campaigns() {
+    for path in example_campaigns() {
         let campaign = campaign::load(&path).unwrap_or_else(|error| panic!("{error}"));
         kinds.insert((campaign.api.as_str(), campaign.strategy.as_str()), path);
         let customer = Customer {
@@ -48,7 +37,7 @@ fn every_example_loads_and_its_text_renders() {
 /// `e2e/send.rs` runs these commands.
 #[test]
 fn every_example_begins_with_its_strategy_and_the_command_that_runs_it() {
-    for path in campaigns() {
+    for path in example_campaigns() {
         let text = fs::read_to_string(&path).expect("an example");
         let campaign = campaign::load(&path).unwrap_or_else(|error| panic!("{error}"));
         let name = path.file_name().expect("a name").to_string_lossy();
