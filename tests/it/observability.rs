@@ -230,9 +230,11 @@ fn the_alerts_are_valid_and_their_tests_pass() {
     let mut promtool = Command::new("promtool");
     promtool.args(["test", "rules"]);
     succeed(promtool.arg(repository("deploy/prometheus/tests/alerts_test.yml")));
-    let mut promtool = Command::new("promtool");
-    promtool.args(["check", "config", "--syntax-only"]);
-    succeed(promtool.arg(repository("deploy/prometheus/prometheus.yml")));
+    for config in ["prometheus.yml", "local.yml"] {
+        let mut promtool = Command::new("promtool");
+        promtool.args(["check", "config", "--syntax-only"]);
+        succeed(promtool.arg(repository(&format!("deploy/prometheus/{config}"))));
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,19 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The campaign files in `examples/`. The other TOML file there is a `flexcast.toml`.
+pub(crate) fn example_campaigns() -> Vec<PathBuf> {
+    let examples = fs::read_dir(repository("examples")).expect("examples");
+    let paths = examples.map(|entry| entry.expect("an entry").path());
+    let is_toml = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
+    let mut campaigns: Vec<PathBuf> = paths
+        .filter(|path| is_toml(path) && !path.ends_with("flexcast.toml"))
+        .collect();
+    campaigns.sort();
+    assert_eq!(campaigns.len(), 4, "each strategy on each API");
+    campaigns
+}
+
 /// A process that is killed when the test is over.
 pub(crate) struct Running {
     child: Child,
