@@ -57,6 +57,10 @@ pub(super) struct Away {
     how: TwilioAway,
     /// From which of its calls on.
     from: u64,
+    /// One call of so many passes meanwhile by chance, so that the program believes again and again that it is back; 0:
+    /// none.
+    one_passes_of: u64,
+    seed: u64,
     pub(super) span: Duration,
 }
 
@@ -69,12 +73,14 @@ impl Away {
             TwilioAway::ServerErrors,
             TwilioAway::ProxyPage,
         ];
-        let spans = [60, 60, 60, 600, 3_600];
+        let spans = [60, 60, 600, 3_600, 3_600];
         let is_all = dice.one_in(2) == 1;
         let away = Self {
             product: (!is_all).then_some(*dice.pick(&products)),
             how: *dice.pick(&hows),
             from: dice.below(60),
+            one_passes_of: dice.one_in(2) * (2 + dice.below(3)),
+            seed: dice.next(),
             span: Duration::from_secs(*dice.pick(&spans)),
         };
         (dice.one_in(3) == 1).then_some(away)
@@ -83,12 +89,14 @@ impl Away {
     /// Which calls meet it, as they come.
     pub(super) fn outage(self, clock: Clock) -> TwilioOutage {
         let mut outage = Outage::default();
+        let mut dice = Dice::new(self.seed);
         Box::new(move |product| {
             if self.product.is_some_and(|one| one != product) {
                 return None;
             }
             outage.strikes(self.from, self.span, clock)?;
-            Some(self.how)
+            let passes = self.one_passes_of > 0 && dice.below(self.one_passes_of) == 0;
+            (!passes).then_some(self.how)
         })
     }
 }
@@ -240,6 +248,12 @@ impl Plan {
         self.takes() >= Duration::from_secs(24 * 3_600)
     }
 
+    /// Whether look-ups may fail until a message has no attempts left: Twilio is away, and seems to be back again and
+    /// again.
+    pub(super) fn is_away_by_chance(&self) -> bool {
+        self.away.is_some_and(|away| away.one_passes_of > 0)
+    }
+
     /// Whether the ledger goes back to an older state.
     pub(super) fn is_restored(&self) -> bool {
         let is = |blow: &Blow| matches!(blow, Blow::Restored(..));
@@ -334,7 +348,9 @@ impl Stores {
         let mut some = |most| dice.one_in(3) * (2 + dice.below(most));
         let (refused_copies, failed_acks) = (some(8), some(8));
         let refused = dice.one_in(3) * dice.below(40);
-        let no_schema = (dice.below(80), Duration::from_secs(dice.below(45)));
+        // Some last longer than all the tries of a message that the store refuses.
+        let no_schema_s = dice.below(45) * dice.pick(&[1, 1, 10]);
+        let no_schema = (dice.below(80), Duration::from_secs(no_schema_s));
         Self {
             seed: dice.next(),
             ledger,

@@ -64,12 +64,14 @@ async fn play(seed: u64) -> Result<Played, String> {
     let mut dice = Dice::new(seed);
     let plan = Plan::of(&mut dice);
     let stage = Stage::with(plan.pair, plan.settings.clone(), plan.campaign()).await;
+    // A blow whose call does not come is waited for in vain.
+    let in_vain = LONG * u32::try_from(plan.blows.len()).unwrap_or(0);
     tokio::select! {
         biased;
         () = stage.trap.comes_round() => Err(format!(
             "it does not end: a message was delivered {} times", stage.trap.most_deliveries()
         )),
-        () = tokio::time::sleep(plan.takes() + SEED_MAX) => Err(format!(
+        () = tokio::time::sleep(plan.takes() + in_vain + SEED_MAX) => Err(format!(
             "it does not end in its time: {:?}", stage.books().await
         )),
         played = play_on(&stage, &plan, dice) => played,

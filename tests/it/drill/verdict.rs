@@ -51,7 +51,7 @@ pub(super) async fn judge(stage: &Stage, plan: &Plan, theirs: &[Effect]) -> Resu
         let is_busy = plan.strangers.contains_key(&n) && !plan.waits_for_strangers;
         let poison = plan.poison.get(&n);
         // The task of an Interaction may be gone before anybody comes to look for it.
-        let may_be_unknown = plan.pair.leaves.contains(&Interaction);
+        let may_be_unknown = plan.pair.leaves.contains(&Interaction) || plan.is_away_by_chance();
         judge_texts(&all, theirs, n)
             .map_err(|text| format!("{name}: {text}, and is {ending:?}"))?;
         let may_be = match ending {
