@@ -190,7 +190,14 @@ impl Map {
                 "{name} sets {variable}, which {} does not read",
                 service.image
             );
-            self.value(name, value);
+            let value = self.value(name, value);
+            for other in self.services_at(&value).filter(|other| other != name) {
+                let waits = service.depends_on.contains_key(&other);
+                assert!(
+                    waits,
+                    "{name} names {other} in {variable} and does not depend on it"
+                );
+            }
         }
         let volumes: Vec<&str> = stage.volumes.iter().map(String::as_str).collect();
         let data = if is_ours { &volumes[..] } else { image.data };
@@ -225,6 +232,15 @@ impl Map {
         for word in words {
             self.url_or_word(name, word);
         }
+    }
+
+    /// The services whose addresses of this machine stand in a value.
+    fn services_at(&self, value: &str) -> impl Iterator<Item = String> {
+        let at = self
+            .ports
+            .iter()
+            .filter(|(_, port)| value.contains(&format!("127.0.0.1:{port}")));
+        at.map(|((service, _), _)| service.clone())
     }
 
     /// The port of this machine for one of a container. `who` named it.

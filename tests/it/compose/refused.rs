@@ -34,6 +34,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "flexcast depends on simulators, which is no service",
     ),
     (
+        "      rabbitmq:\n        condition: service_healthy\n",
+        "",
+        "flexcast names rabbitmq in AMQP_MANAGEMENT_URL and does not depend on it",
+    ),
+    (
         "condition: service_healthy",
         "condition: service_started",
         "service_started",
