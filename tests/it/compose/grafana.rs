@@ -15,7 +15,7 @@ use super::map::Map;
 /// The only name of Grafana's service that its provisioning can know.
 const SERVICE: &str = "grafana";
 
-/// Where the image looks for it, unless GF_PATHS_PROVISIONING says otherwise.
+/// Where the image looks for it, unless `GF_PATHS_PROVISIONING` says otherwise.
 const PROVISIONING: &str = "/etc/grafana/provisioning";
 
 #[derive(Deserialize)]

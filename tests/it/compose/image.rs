@@ -77,10 +77,10 @@ impl Stage {
                 self.environment.insert(name.to_owned(), value.to_owned());
             }
             "USER" => {
-                self.user = Some(
-                    rest.parse()
-                        .expect("USER has a number: no name has to be looked up"),
-                )
+                let user = rest
+                    .parse()
+                    .expect("USER has a number: no name has to be looked up");
+                self.user = Some(user);
             }
             "WORKDIR" => rest.clone_into(&mut self.folder),
             "VOLUME" => self.volumes.extend(words()),

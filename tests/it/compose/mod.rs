@@ -198,7 +198,6 @@ async fn has_series(stack: &Stack, query: &str) -> bool {
 /// Every target of the scrape configuration is up and seen after the run, each rule is evaluated, and the series of the
 /// broker's that the alerts name are there.
 async fn all_is_scraped(stack: &Stack) {
-    let jobs = ["flexcast", "rabbitmq", "rabbitmq-detailed"];
     let mut targets = Vec::new();
     soon(async || {
         let data = answer(prometheus(stack, "api/v1/targets")).await;
@@ -295,5 +294,5 @@ async fn scraped_as_prometheus_3_wants_it(target: &Value) {
     let content_type = content_type.unwrap_or_default();
     let plain = content_type.replace(' ', "");
     let is_known = CONTENT_TYPES.iter().any(|known| plain.starts_with(known));
-    assert!(is_known, "{url} has the content type {:?}", content_type);
+    assert!(is_known, "{url} has the content type {content_type:?}");
 }

@@ -7,8 +7,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use flexcast::clock::Clock;
 use serde_json::Value;
 
 use super::super::support::broker::Node;
@@ -229,7 +230,7 @@ impl Stack {
             .map(|word| self.map.url_or_word(name, word))
             .collect();
         let timeout = check.timeout();
-        let began = Instant::now();
+        let began = Clock::system().instant();
         let mut told;
         loop {
             let mut command = tokio::process::Command::from(self.check_command(&words));
