@@ -142,6 +142,8 @@ pub(super) struct Map {
     ports: BTreeMap<(String, u16), u16>,
     /// By port of the user's machine.
     published: BTreeMap<u16, u16>,
+    /// What holds a service's ports until it starts: other tests choose ports too.
+    held: BTreeMap<String, Vec<TcpListener>>,
 }
 
 impl Map {
@@ -151,12 +153,12 @@ impl Map {
             folder: folder.to_owned(),
             ports: BTreeMap::new(),
             published: BTreeMap::new(),
+            held: BTreeMap::new(),
         };
-        let mut held = Vec::new();
         for (name, service) in &compose.services {
             for port in listened_ports(name, service, stage) {
                 let (number, listener) = free_port();
-                held.push(listener);
+                map.held.entry(name.clone()).or_default().push(listener);
                 map.ports.insert((name.clone(), port), number);
             }
             for port in service.published(name) {
@@ -173,6 +175,11 @@ impl Map {
             map.check(name, service, stage);
         }
         map
+    }
+
+    /// Lets go of the ports of a service, which starts now.
+    pub(super) fn release(&mut self, service: &str) {
+        self.held.remove(service);
     }
 
     fn check(&self, name: &str, service: &Service, stage: &Stage) {
@@ -396,7 +403,7 @@ fn listened_ports(name: &str, service: &Service, stage: &Stage) -> Vec<u16> {
     ]
 }
 
-/// A port that nothing uses, and what holds it until all are chosen.
+/// A port that nothing uses, and what holds it.
 fn free_port() -> (u16, TcpListener) {
     let mut tries = (0..1_000).map(|_| rand::random_range(PORTS));
     let found = tries.find_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));

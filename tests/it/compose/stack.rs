@@ -67,10 +67,14 @@ impl Stack {
             .collect();
         for name in order {
             let image = image_of(&name, self.compose.service(&name));
-            match image.program {
-                Program::Grafana => continue,
-                Program::Broker => self.start_broker(&name),
-                Program::Flexcast | Program::Prometheus => self.start(&name),
+            if image.program == Program::Grafana {
+                continue;
+            }
+            self.map.release(&name);
+            if image.program == Program::Broker {
+                self.start_broker(&name);
+            } else {
+                self.start(&name);
             }
             self.become_healthy(&name).await;
         }
