@@ -4,12 +4,18 @@
 #   scripts/broker.sh start DIR [OTHER]   starts it (again) and waits until it answers; writes DIR/env. With the
 #                                  directory of another node it joins that node's cluster at its first start
 #   scripts/broker.sh ctl DIR ...  runs rabbitmqctl on it
+#   scripts/broker.sh diagnostics DIR ...
+#                                  runs rabbitmq-diagnostics on it
 #   scripts/broker.sh kill DIR     kills it as a power failure would; DIR stays, to start it again
 #   scripts/broker.sh stop DIR     ends it and its epmd; DIR stays
 #
 # Where DIR/tls holds ca.pem, server.pem and server.key before the first start, the node listens with TLS too, on
 # FLEXCAST_BROKER_TLS_PORT, and its management API on FLEXCAST_BROKER_MANAGEMENT_TLS_PORT. With a file DIR/tls/clients it
 # takes only clients with a certificate of that authority.
+#
+# Where DIR/environment has lines NAME=value before the first start, the node has these variables: the user that it
+# makes (RABBITMQ_DEFAULT_USER, RABBITMQ_DEFAULT_PASS) and ports that somebody else chose (FLEXCAST_BROKER_PORT,
+# FLEXCAST_BROKER_MANAGEMENT_PORT). With FLEXCAST_BROKER_METRICS_PORT the node has the plugin rabbitmq_prometheus too.
 #
 # DIR/env is read with `.`: it exports AMQP_URL, AMQP_MANAGEMENT_URL, FLEXCAST_BROKER_DIR and the node's own
 # variables.
@@ -44,8 +50,11 @@ variable() {
 }
 
 write_env() {
-  local dir=$1 other=$2 port dist epmd management
-  port=$(free_port) dist=$(free_port) epmd=$(free_port) management=$(free_port)
+  local dir=$1 other=$2 port dist epmd management login
+  [ ! -f "$dir/environment" ] || . "$dir/environment"
+  port=${FLEXCAST_BROKER_PORT:-$(free_port)} management=${FLEXCAST_BROKER_MANAGEMENT_PORT:-$(free_port)}
+  dist=$(free_port) epmd=$(free_port)
+  login=${RABBITMQ_DEFAULT_USER:-guest}:${RABBITMQ_DEFAULT_PASS:-guest}
   mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
   if [ -n "$other" ]; then
     # The nodes of a cluster find each other at one epmd, and know each other by one cookie.
@@ -65,8 +74,8 @@ CONF
   # The same for what a quorum queue tells; rabbitmq.conf has no name for it.
   echo '[{rabbit, [{quorum_tick_interval, 1000}]}].' >"$dir/advanced.config"
   cat >"$dir/env.new" <<ENV
-export AMQP_URL=amqp://guest:guest@127.0.0.1:$port/%2f
-export AMQP_MANAGEMENT_URL=http://guest:guest@127.0.0.1:$management
+export AMQP_URL=amqp://$login@127.0.0.1:$port/%2f
+export AMQP_MANAGEMENT_URL=http://$login@127.0.0.1:$management
 export FLEXCAST_BROKER_DIR=$dir
 export RABBITMQ_NODENAME=flexcast-$port@localhost
 export RABBITMQ_NODE_PORT=$port
@@ -81,8 +90,18 @@ export RABBITMQ_ADVANCED_CONFIG_FILE=$dir/advanced.config
 export RABBITMQ_CONF_ENV_FILE=$dir/none
 export RABBITMQ_PID_FILE=$dir/pid
 ENV
+  [ ! -f "$dir/environment" ] || sed 's/^/export /' "$dir/environment" >>"$dir/env.new"
+  [ -z "${FLEXCAST_BROKER_METRICS_PORT:-}" ] || write_metrics "$dir" "$FLEXCAST_BROKER_METRICS_PORT"
   [ ! -d "$dir/tls" ] || write_tls "$dir"
   mv "$dir/env.new" "$dir/env"
+}
+
+write_metrics() {
+  echo '[rabbitmq_management, rabbitmq_prometheus].' >"$1/plugins"
+  cat >>"$1/rabbitmq.conf" <<CONF
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = $2
+CONF
 }
 
 write_tls() {
@@ -173,7 +192,7 @@ stop() {
   epmd -port "$ERL_EPMD_PORT" -kill >/dev/null 2>&1 || true
 }
 
-[ $# -ge 2 ] || fail "usage: broker.sh start|ctl|kill|stop DIR"
+[ $# -ge 2 ] || fail "usage: broker.sh start|ctl|diagnostics|kill|stop DIR"
 command=$1
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
@@ -181,6 +200,7 @@ shift 2
 case $command in
   start) start "$dir" "$@" ;;
   ctl) enter "$dir" && exec "$bin/rabbitmqctl" -q "$@" ;;
+  diagnostics) enter "$dir" && exec "$bin/rabbitmq-diagnostics" "$@" ;;
   kill) kill_server "$dir" KILL ;;
   stop) stop "$dir" ;;
   *) fail "unknown command $command" ;;

@@ -9,6 +9,9 @@ wanted=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || wanted+=(postgresql)
 # Likewise in /usr/sbin.
 [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || wanted+=(pgbouncer)
+# The health checks of docker-compose.yml use both.
+command -v curl >/dev/null || wanted+=(curl)
+command -v wget >/dev/null || wanted+=(wget)
 command -v openssl >/dev/null || wanted+=(openssl)
 command -v python3 >/dev/null || wanted+=(python3)
 # Debian splits ensurepip off, without which a venv cannot be made.

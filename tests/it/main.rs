@@ -2,6 +2,7 @@
 
 mod agents;
 mod broker_hosts;
+mod compose;
 mod contacts;
 mod dashboards;
 mod documents;

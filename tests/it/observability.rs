@@ -8,9 +8,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
 use super::support::program::{Running, Simulated, flexcast, get, repository, succeed, until};
+use super::support::prometheus;
 
 const CUSTOMERS: usize = 90;
 
@@ -152,14 +151,8 @@ impl Prometheus {
         started
     }
 
-    /// What a query answers with, when it is one number.
     async fn ask(&self, query: &str) -> Option<f64> {
-        let url = format!("{}/api/v1/query", self.url);
-        let url = reqwest::Url::parse_with_params(&url, [("query", query)]);
-        let (_, reply) = get(url.expect("a URL")).await.ok()?;
-        let reply: Value = reply.parse().ok()?;
-        let value = reply["data"]["result"][0]["value"][1].as_str()?;
-        value.parse().ok()
+        prometheus::ask(&self.url, query).await
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod link;
 pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod prometheus;
 pub(crate) mod refusing;
 pub(crate) mod scripted;
 pub(crate) mod sqlstates;

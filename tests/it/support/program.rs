@@ -87,13 +87,17 @@ impl Running {
                 let rest = said.split_once(before).map(|(_, rest)| rest);
                 let whole = rest.and_then(|rest| rest.split_once(|c| end.contains(&c)));
                 found = whole.map(|(value, _)| value.to_owned());
-                let is_over = self.child.try_wait().expect("a process of ours").is_some();
-                assert!(found.is_some() || !is_over, "it ended: {said}");
+                assert!(found.is_some() || !self.is_over(), "it ended: {said}");
                 found.is_some()
             },
         )
         .await;
         found.expect("found, or the wait panics")
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("a process of ours").is_some()
     }
 
     /// Asks it to end, as an init system does.
