@@ -69,6 +69,8 @@ impl Away {
         let products = ["flex-api", "proxy", "chat", "conversations", "taskrouter"];
         let hows = [
             TwilioAway::Refused,
+            TwilioAway::Refused,
+            TwilioAway::Refused,
             TwilioAway::Reset,
             TwilioAway::ServerErrors,
             TwilioAway::ProxyPage,
@@ -79,7 +81,7 @@ impl Away {
             product: (!is_all).then_some(*dice.pick(&products)),
             how: *dice.pick(&hows),
             from: dice.below(60),
-            one_passes_of: dice.one_in(2) * (2 + dice.below(3)),
+            one_passes_of: dice.one_in(2) * (2 + dice.below(5)),
             seed: dice.next(),
             span: Duration::from_secs(*dice.pick(&spans)),
         };
