@@ -93,10 +93,5 @@ fn known(edition: i64) -> Result<usize> {
     usize::try_from(edition)
         .ok()
         .filter(|edition| *edition <= EDITIONS.len())
-        .ok_or_else(|| {
-            LedgerError::Misconfigured(
-                "the ledger was written by a newer flexcast: use that version, or another database"
-                    .to_owned(),
-            )
-        })
+        .ok_or_else(|| LedgerError::newer_schema(edition, EDITIONS.len()))
 }
