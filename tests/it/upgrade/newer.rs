@@ -1,0 +1,1 @@
+//! A program that is older than its ledger or its queue.
