@@ -118,6 +118,11 @@ impl Left {
         left
     }
 
+    /// Whether the ledger is on PostgreSQL and the queue on RabbitMQ.
+    pub(super) fn is_on_services(&self) -> bool {
+        self.place.path("fixture/broker.json").exists()
+    }
+
     /// Gives the ledger, which is bound to an address of Twilio's, the new simulator's.
     fn address(&self) -> String {
         let url = &self.twilio.url;
@@ -284,10 +289,10 @@ fn table(json: &Value) -> FieldTable {
     table
 }
 
-fn list(json: &Value) -> &[Value] {
+pub(super) fn list(json: &Value) -> &[Value] {
     json.as_array().expect("a list")
 }
 
-fn text(json: &Value) -> &str {
+pub(super) fn text(json: &Value) -> &str {
     json.as_str().expect("a text")
 }
