@@ -4,6 +4,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use flexcast::clock::Clock;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions,
@@ -20,8 +21,8 @@ use crate::support::flexcast::{FakeTwilio, Place, fast_config, in_repository};
 use crate::support::postgres::Database;
 use crate::support::program::succeed;
 
-/// Where Twilio's SIDs are in a ledger.
-const SIDS_IN_LEDGER: [(&str, &str); 7] = [
+/// The texts of a ledger in which Twilio's SIDs and messages' times are.
+const TEXTS_IN_LEDGER: [(&str, &str); 7] = [
     ("campaigns", "definition"),
     ("messages", "payload"),
     ("turns", "last_failure"),
@@ -31,13 +32,23 @@ const SIDS_IN_LEDGER: [(&str, &str); 7] = [
     ("strays", "body"),
 ];
 
-/// How old what is left is when the new program finds it.
+/// How long ago the old program was killed when the new one starts. All times of the fixture are moved, so that the test
+/// means the same on any date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
-    /// As old as the fixture: weeks or years, after which every lease, wait and trace is over.
-    Fixtures,
+    /// A year: every lease, wait and trace at Twilio is over.
+    Year,
     /// Three minutes, as in an upgrade without haste: every lease and wait is over, and the traces at Twilio count.
     Minutes,
+}
+
+impl Age {
+    fn ms(self) -> i64 {
+        match self {
+            Self::Year => 365 * 24 * 60 * 60 * 1_000,
+            Self::Minutes => 3 * 60 * 1_000,
+        }
+    }
 }
 
 /// What the old program has left.
@@ -83,19 +94,27 @@ impl Left {
     }
 
     /// With the ledger and the queue in files.
-    pub(super) async fn in_files() -> Self {
+    pub(super) async fn in_files(age: Age) -> Self {
         let left = Self::unpacked("files.tar.gz").await;
-        let ledger = left.place.path(".flexcast/ledger.db");
-        assert!(
-            ledger.with_extension("db-wal").exists(),
-            "the old program was killed"
-        );
-        left.translate_file(&ledger, &SIDS_IN_LEDGER);
+        let [ledger, queue] =
+            ["ledger.db", "queue.db"].map(|file| left.place.path(".flexcast").join(file));
+        let log = ledger.with_extension("db-wal");
+        assert!(log.exists(), "the old program was killed");
         let db = opened(&ledger);
-        db.execute_batch(&left.address()).expect("it is written");
-        drop(db);
-        let queue = left.place.path(".flexcast/queue.db");
-        left.translate_file(&queue, &[("queued", "body"), ("dead", "body")]);
+        left.adapt(&db, &TEXTS_IN_LEDGER, "TEXT");
+        let moved = moved(age);
+        let sql = format!("{moved} {}", left.address());
+        db.execute_batch(&sql).expect("it is adapted");
+        let late: i64 = db
+            .query_row("SELECT ms FROM age", [], |row| row.get(0))
+            .expect("the move");
+        let db = opened(&queue);
+        left.adapt(&db, &[("queued", "body"), ("dead", "body")], "BLOB");
+        let sql = format!(
+            "UPDATE queued SET due_ms = due_ms + {late} WHERE due_ms > 0;
+             UPDATE dead SET died_ms = died_ms + {late}"
+        );
+        db.execute_batch(&sql).expect("it is adapted");
         left
     }
 
@@ -103,16 +122,13 @@ impl Left {
     pub(super) async fn on_services(database: &Database, vhost: &Vhost, age: Age) -> Self {
         let mut left = Self::unpacked("services.tar.gz").await;
         let dump = std::fs::read_to_string(left.place.path("fixture/ledger.sql"));
-        let dump = translated(&dump.expect("a dump"), &left.sids);
-        database.raw(&dump).await;
-        let address = left.address();
-        database
-            .raw(&format!("SET search_path = flexcast; {address}"))
-            .await;
-        if age == Age::Minutes {
-            database.raw(MINUTES_OLD).await;
-        }
-        put_on_broker(&vhost.url, &left.place.read_json("fixture/broker.json")).await;
+        let dump = left.adapted(&dump.expect("a dump"));
+        let (moved, address) = (moved(age), left.address());
+        let sql =
+            format!("{dump} SET search_path = flexcast; {moved} {MOVED_ON_POSTGRESQL} {address}");
+        database.raw(&sql).await;
+        let broker = left.place.read_json("fixture/broker.json");
+        left.put_on_broker(&vhost.url, &broker).await;
         left.place.set("DATABASE_URL", &database.url);
         left.place.set("AMQP_URL", &vhost.url);
         left
@@ -129,35 +145,50 @@ impl Left {
         format!("UPDATE meta SET value = '{url}' WHERE name = 'base'")
     }
 
-    /// Writes the new SIDs into a file.
-    fn translate_file(&self, file: &std::path::Path, columns: &[(&str, &str)]) {
-        if self.sids.iter().all(|(old, new)| old == new) {
-            return;
+    /// A text of the fixture as it would be today: with the new SIDs, and with a time that has come.
+    fn adapted(&self, text: &str) -> String {
+        const NOT_BEFORE: &str = r#""not_before":""#;
+        let text = translated(text, &self.sids);
+        let mut parts = text.split(NOT_BEFORE);
+        let mut made = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (_, rest) = part.split_once('"').expect("the end of a time");
+            made = format!("{made}{NOT_BEFORE}2001-01-01T00:00:00Z\"{rest}");
         }
-        let db = opened(file);
+        made
+    }
+
+    /// Adapts columns of a file. In SQL they have this type.
+    fn adapt(&self, db: &Connection, columns: &[(&str, &str)], kind: &str) {
         for (table, column) in columns {
-            let sql = format!(
-                "SELECT DISTINCT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL"
-            );
+            let text = format!("CAST({column} AS TEXT)");
+            let sql = format!("SELECT DISTINCT {text} FROM {table} WHERE {column} IS NOT NULL");
             let mut select = db.prepare(&sql).expect("a statement");
             let rows = select.query_map([], |row| row.get(0)).expect("rows");
             let texts: Vec<String> = rows.collect::<Result<_, _>>().expect("texts");
-            let update = format!(
-                "UPDATE {table} SET {column} = CAST(?2 AS {{}}) WHERE CAST({column} AS TEXT) = ?1"
-            );
-            let kind = if *column == "body" && *table != "strays" {
-                "BLOB"
-            } else {
-                "TEXT"
-            };
+            let update =
+                format!("UPDATE {table} SET {column} = CAST(?2 AS {kind}) WHERE {text} = ?1");
             for text in texts {
-                let new = translated(&text, &self.sids);
-                if new != text {
-                    db.execute(&update.replace("{}", kind), [&text, &new])
-                        .expect("it is written");
-                }
+                let parameters = [&text, &self.adapted(&text)];
+                db.execute(&update, parameters).expect("it is written");
             }
         }
+    }
+
+    /// Declares what the old program had declared, with the same arguments, and publishes what was on its queues.
+    async fn put_on_broker(&self, url: &str, broker: &Value) {
+        let connection = connect(url).await;
+        let channel = connection.create_channel().await.expect("a channel");
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+        confirming.await.expect("confirms");
+        declare(&channel, broker).await;
+        for message in list(&broker["messages"]) {
+            let body = BASE64_STANDARD.decode(text(&message["payload"]));
+            let body = String::from_utf8(body.expect("base64")).expect("UTF-8");
+            publish(&channel, message, self.adapted(&body).as_bytes()).await;
+        }
+        let closing = connection.close(200, "done".into());
+        closing.await.expect("a clean end");
     }
 }
 
@@ -169,42 +200,31 @@ fn opened(file: &std::path::Path) -> Connection {
     db
 }
 
-/// Moves all times of a ledger so that its last event was three minutes ago. Times in messages stay: `not_before` and
-/// `expires_at` are over anyway.
-const MINUTES_OLD: &str = "
-    SET search_path = flexcast;
-    CREATE TEMP TABLE age AS SELECT
-        (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - 180000 - (SELECT max(at) FROM journal) AS ms;
-    UPDATE campaigns SET applied_at = applied_at + ms, changed_at = changed_at + ms FROM age;
-    UPDATE imports SET begun_at = begun_at + ms, ended_at = ended_at + ms, seen_at = seen_at + ms FROM age;
-    UPDATE messages SET accepted_at = accepted_at + ms FROM age;
-    UPDATE turns SET due_at = due_at + ms, wake_at = wake_at + ms, queue_after = queue_after + ms,
-        listed_until = listed_until + ms, lease_until = lease_until + ms FROM age;
-    UPDATE undos SET due_at = due_at + ms, lease_until = lease_until + ms FROM age;
-    UPDATE outcomes SET at = at + ms FROM age;
-    UPDATE journal SET at = at + ms FROM age;
-    UPDATE strays SET at = at + ms FROM age;
-    UPDATE shown SET at = at + ms FROM age;
+/// The statements that move the times of a ledger, in both stores. The table `age` keeps by how much.
+fn moved(age: Age) -> String {
+    let last = Clock::system().now().as_millisecond() - age.ms();
+    format!(
+        "CREATE TEMP TABLE age AS SELECT {last} - (SELECT max(at) FROM journal) AS ms;
+         UPDATE campaigns SET applied_at = applied_at + ms, changed_at = changed_at + ms FROM age;
+         UPDATE imports SET begun_at = begun_at + ms, ended_at = ended_at + ms, seen_at = seen_at + ms FROM age;
+         UPDATE messages SET accepted_at = accepted_at + ms FROM age;
+         UPDATE turns SET due_at = due_at + ms, wake_at = wake_at + ms, queue_after = queue_after + ms,
+             lease_until = lease_until + ms FROM age;
+         UPDATE undos SET due_at = due_at + ms, lease_until = lease_until + ms FROM age;
+         UPDATE outcomes SET at = at + ms FROM age;
+         UPDATE journal SET at = at + ms FROM age;
+         UPDATE strays SET at = at + ms FROM age;
+         UPDATE shown SET at = at + ms FROM age;"
+    )
+}
+
+/// The same for what only PostgreSQL has. Lanes and places count nanoseconds.
+const MOVED_ON_POSTGRESQL: &str = "
+    UPDATE turns SET listed_until = listed_until + ms FROM age;
     UPDATE lanes SET free_at = free_at + ms * 1000000, held_until = held_until + ms * 1000000 FROM age;
     UPDATE account_places SET until = until + ms * 1000000 FROM age;
     DROP TABLE age;
 ";
-
-/// Declares what the old program had declared, with the same arguments, and publishes what was on its queues.
-async fn put_on_broker(url: &str, broker: &Value) {
-    let connection = connect(url).await;
-    let channel = connection.create_channel().await.expect("a channel");
-    let confirming = channel.confirm_select(ConfirmSelectOptions::default());
-    confirming.await.expect("confirms");
-    declare(&channel, broker).await;
-    for message in list(&broker["messages"]) {
-        publish(&channel, message).await;
-    }
-    connection
-        .close(200, "done".into())
-        .await
-        .expect("a clean end");
-}
 
 async fn declare(channel: &Channel, broker: &Value) {
     for exchange in list(&broker["exchanges"]) {
@@ -237,10 +257,7 @@ async fn declare(channel: &Channel, broker: &Value) {
     }
 }
 
-async fn publish(channel: &Channel, message: &Value) {
-    let body = BASE64_STANDARD
-        .decode(text(&message["payload"]))
-        .expect("base64");
+async fn publish(channel: &Channel, message: &Value, body: &[u8]) {
     let given = &message["properties"];
     let mut properties = BasicProperties::default().with_headers(table(&given["headers"]));
     if let Some(mode) = given["delivery_mode"].as_u64() {
@@ -260,7 +277,7 @@ async fn publish(channel: &Channel, message: &Value) {
         mandatory: true,
         ..Default::default()
     };
-    let publishing = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
+    let publishing = channel.basic_publish(exchange.into(), key.into(), options, body, properties);
     let confirmed = publishing
         .await
         .expect("it is published")

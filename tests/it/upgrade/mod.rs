@@ -38,12 +38,12 @@ const WITHOUT_TRACE: (&str, &str) = ("now-conversations", "not-reached");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ledger_and_queue_in_files_are_taken_over_long_afterwards() {
-    is_finished(&Left::in_files().await, Age::Fixtures);
+    is_finished(&Left::in_files(Age::Year).await, Age::Year);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_and_rabbitmq_are_taken_over_long_afterwards() {
-    on_services(Age::Fixtures).await;
+    on_services(Age::Year).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +83,7 @@ fn is_finished(left: &Left, age: Age) {
         .change_agent("dave", &json!({"activity": "Available"}));
     let pace = ["campaign", "pace", "slow", "--campaign", "200/s"];
     place.run(&pace).ends_with(0);
-    let is_late = age == Age::Fixtures;
+    let is_late = age == Age::Year;
     place
         .work(&["--until-idle"])
         .ended()
