@@ -68,6 +68,16 @@ impl LedgerError {
         ))
     }
 
+    /// The error for a ledger that must be migrated while a consumer of an older version works on it. Nothing was changed.
+    /// `which` names the consumer.
+    pub(super) fn consumer_of_older_schema(which: &str) -> Self {
+        Self::Held(format!(
+            "this flexcast has a newer schema than the ledger, and a consumer of the older version is at work{which}: stop \
+             every work and send of the older version, and repeat this command, which then migrates the ledger \
+             (docs/upgrading.md)"
+        ))
+    }
+
     /// Names the campaign if the row refers to a campaign that does not exist.
     pub(super) fn in_campaign(self, id: &CampaignId) -> Self {
         match self {

@@ -3,6 +3,7 @@
 //! scripts/upgrade_fixture.py made tests/fixtures/upgrade-2f80811/ with the old program itself, and describes it. The
 //! ids of the messages there say what happened to them.
 
+mod beside;
 mod fixture;
 mod newer;
 mod world;

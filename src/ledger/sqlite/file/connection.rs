@@ -11,6 +11,8 @@ use rusqlite_migration::{Error as MigrationError, M, Migrations};
 use crate::ledger::{LedgerError, Result};
 use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, keep_log, look_after};
 
+use super::hold::hold_for_migration;
+
 /// How messages about a refused ledger file name it, and what they advise.
 pub(super) const KIND: DatabaseKind = DatabaseKind {
     noun: "a ledger",
@@ -96,7 +98,10 @@ fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
         .pending_migrations(&conn)
         .is_ok_and(|pending| pending > 0)
     {
+        let _no_consumer = hold_for_migration(path)?;
         file.before_write(&conn)?;
+        migrate(&mut conn)?;
+        return Ok(conn);
     }
     migrate(&mut conn)?;
     Ok(conn)
