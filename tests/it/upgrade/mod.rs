@@ -1,6 +1,6 @@
 //! The upgrade from 2f80811: what that program left behind, killed in the middle of its work, is taken over and finished.
 //!
-//! scripts/upgrade_fixture.py made tests/fixtures/upgrade-2f80811/ with the old program itself, and describes it. The
+//! `scripts/upgrade_fixture.py` made tests/fixtures/upgrade-2f80811/ with the old program itself, and describes it. The
 //! ids of the messages there say what happened to them.
 
 mod beside;

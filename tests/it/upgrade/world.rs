@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::flexcast::FakeTwilio;
 use crate::support::program::until;
 
-/// The names of the agents in scripts/upgrade_fixture.py. The last one is offline.
+/// The names of the agents in `scripts/upgrade_fixture.py`. The last one is offline.
 const AGENTS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// The new SID of each old one.
