@@ -18,7 +18,7 @@ use crate::support::flexcast::{balanced, each_once, total};
 use crate::support::postgres::Database;
 
 /// The campaigns of the fixture, and the effect that each of their customers gets once.
-const CAMPAIGNS: [(&str, &str); 7] = [
+pub(crate) const CAMPAIGNS: [(&str, &str); 7] = [
     ("reply-conversations", "message"),
     ("now-conversations", "task"),
     ("reply-proxy", "message"),
