@@ -8,7 +8,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
-use crate::message::{CampaignId, DeferReason, Failure, FailureClass, MessageId};
+use crate::message::{CampaignId, DeferReason, Event, Failure, FailureClass, MessageId};
 
 use super::{Ending, LedgerError, Result, Wake};
 
@@ -59,6 +59,18 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     // The text is not shown: it contains phone numbers.
     serde_json::from_str(text).map_err(|error| damaged("stored JSON", &error))
+}
+
+/// Reads an event of a journal, of a row that was written at this time. The intention of a version before 0.2 has no time
+/// of its own: its row has it.
+pub(super) fn event(at: i64, text: &str) -> Result<Event> {
+    Ok(match from_json(text)? {
+        Event::Intended { step, at: None } => Event::Intended {
+            step,
+            at: Some(time(at)?),
+        },
+        event => event,
+    })
 }
 
 pub(super) fn campaign_id(text: &str) -> Result<CampaignId> {

@@ -58,6 +58,26 @@ pub enum LedgerError {
 const NO_SUCH_ROW: [&str; 2] = ["23503", "SQLite 787"];
 
 impl LedgerError {
+    /// The error for a ledger whose schema is newer than this program's. Nothing was changed.
+    pub(super) fn newer_schema(theirs: i64, ours: usize) -> Self {
+        Self::Misconfigured(format!(
+            "the ledger has schema version {theirs}, and this program (flexcast {}) knows no version after {ours}: start \
+             the newer flexcast that wrote the ledger, or restore the backup that was made before the upgrade \
+             (docs/upgrading.md)",
+            env!("CARGO_PKG_VERSION")
+        ))
+    }
+
+    /// The error for a ledger that must be migrated while a consumer of an older version works on it. Nothing was changed.
+    /// `which` names the consumer.
+    pub(super) fn consumer_of_older_schema(which: &str) -> Self {
+        Self::Held(format!(
+            "this flexcast has a newer schema than the ledger, and a consumer of the older version is at work{which}: stop \
+             every work and send of the older version, and repeat this command, which then migrates the ledger \
+             (docs/upgrading.md)"
+        ))
+    }
+
     /// Names the campaign if the row refers to a campaign that does not exist.
     pub(super) fn in_campaign(self, id: &CampaignId) -> Self {
         match self {

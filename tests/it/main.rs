@@ -39,5 +39,6 @@ mod tls;
 mod twilio_client;
 mod twilio_in_process;
 mod undo;
+mod upgrade;
 mod wire;
 mod wire_fuzz;

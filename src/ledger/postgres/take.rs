@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::ledger::columns::{
-    campaign_id, column, count, from_json, later, message_id, millis, ms, time, to_json, word,
+    campaign_id, column, count, event, from_json, later, message_id, millis, ms, time, to_json,
+    word,
 };
 use crate::ledger::{
     EARLY, Lease, LeasedMessage, LedgerError, MessageKey, Result, StoreRun, Taken,
@@ -216,10 +217,13 @@ pub(super) async fn journal(
     campaign: &str,
     id: &str,
 ) -> Result<Vec<Event>> {
-    let sql = "SELECT event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
+    let sql = "SELECT at, event FROM journal WHERE campaign = $1 AND id = $2 ORDER BY seq";
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&campaign, &id]).await?;
-    rows.iter().map(|row| from_json(row.try_get(0)?)).collect()
+    let events = rows.iter();
+    events
+        .map(|row| event(row.try_get(0)?, row.try_get(1)?))
+        .collect()
 }
 
 pub(super) async fn release_lease(client: &impl GenericClient, lease: &Lease) -> Result<()> {

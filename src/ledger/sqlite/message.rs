@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::ledger::{Ending, LedgerError, MessageKey, Result, Standing};
 use crate::message::{Event, Message};
 
-use crate::ledger::columns::{from_json, ms, time, to_json, word};
+use crate::ledger::columns::{event, from_json, ms, time, to_json, word};
 
 /// The row of an open message in `turns`.
 pub(super) struct TurnRow {
@@ -115,7 +115,8 @@ pub(super) fn journal(conn: &Connection, key: &MessageKey) -> Result<Vec<(Timest
         "SELECT at, event FROM journal WHERE campaign = ?1 AND id = ?2 ORDER BY seq",
     )?
     .query_and_then([key.campaign.as_str(), key.id.as_str()], |row| {
-        Ok((time(row.get(0)?)?, from_json(&row.get::<_, String>(1)?)?))
+        let at = row.get(0)?;
+        Ok((time(at)?, event(at, &row.get::<_, String>(1)?)?))
     })?
     .collect()
 }

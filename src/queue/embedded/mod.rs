@@ -6,6 +6,7 @@
 //! ledger's lock ensures it.
 
 mod consumer;
+mod file;
 mod schema;
 mod store;
 
@@ -51,7 +52,7 @@ impl EmbeddedQueue {
     /// [`QueueError::Unreachable`] with the path when the file cannot be opened, read or migrated;
     /// [`QueueError::Refused`] when it was copied without its log or is not a queue file.
     pub fn open(path: &Path, clock: Clock) -> Result<Self> {
-        let (connection, file) = schema::open(path)?;
+        let (connection, file) = file::open(path)?;
         let store = EmbeddedStore::on_a_thread(connection, file)?;
         Ok(Self::with(store, clock, true))
     }
@@ -63,7 +64,7 @@ impl EmbeddedQueue {
     ///
     /// [`QueueError::Unreachable`] when SQLite does not work at all.
     pub fn in_memory(clock: Clock) -> Result<Self> {
-        let connection = schema::in_memory()
+        let connection = file::in_memory()
             .map_err(|error| QueueError::Unreachable(format!("queue in memory: {error}")))?;
         Ok(Self::with(EmbeddedStore::inline(connection), clock, false))
     }

@@ -208,7 +208,7 @@ fn what_is_no_ledger_of_ours_is_refused_with_a_sentence() {
         "not a database, but long enough to be looked at. ".repeat(40),
     )
     .expect("it is written");
-    for (path, said) in [(newer, "newer flexcast"), (text, "not a database")] {
+    for (path, said) in [(newer, "schema version 99"), (text, "not a database")] {
         let refused = Ledger::open(&path).map(drop).expect_err("it is refused");
         assert!(
             matches!(&refused, LedgerError::Misconfigured(_)),

@@ -155,7 +155,12 @@ async fn sweep(url: &str) {
             .queue_delete(name.as_str().into(), QueueDeleteOptions::default())
             .await;
     }
-    for campaign in super::super::queue_contract::CAMPAIGNS {
+    let of_upgrades = super::super::upgrade::CAMPAIGNS.map(|(campaign, _)| campaign);
+    for campaign in super::super::queue_contract::CAMPAIGNS
+        .iter()
+        .copied()
+        .chain(of_upgrades)
+    {
         let queue = format!("flexcast.work.{campaign}");
         let _ = channel
             .queue_delete(queue.into(), QueueDeleteOptions::default())

@@ -41,6 +41,9 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
     let from = edition_within(&transaction).await?;
+    if (1..EDITIONS.len()).contains(&from) {
+        refuse_beside_consumers(&transaction).await?;
+    }
     for (number, sql) in EDITIONS.iter().enumerate().skip(from) {
         transaction.batch_execute(sql).await?;
         let number = i64::try_from(number + 1).unwrap_or(i64::MAX);
@@ -50,6 +53,26 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Refuses a migration while a consumer works on the ledger: it knows the schema as it is now. Consumers of all versions
+/// show in the same way that they live (`presence`).
+async fn refuse_beside_consumers(transaction: &Transaction<'_>) -> Result<()> {
+    let sql = "SELECT count(DISTINCT l.pid), min(host(a.client_addr))
+        FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = 1718384739
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let row = transaction.query_one(sql, &[]).await?;
+    let consumers: i64 = row.try_get(0)?;
+    if consumers == 0 {
+        return Ok(());
+    }
+    let from: Option<String> = row.try_get(1)?;
+    let from = from.map_or(String::new(), |address| {
+        format!(", the first one at {address}")
+    });
+    let which = format!(" ({consumers} connected{from})");
+    Err(LedgerError::consumer_of_older_schema(&which))
 }
 
 /// The edition of the schema. Creates the schema and its table of editions if they do not exist.
@@ -93,10 +116,5 @@ fn known(edition: i64) -> Result<usize> {
     usize::try_from(edition)
         .ok()
         .filter(|edition| *edition <= EDITIONS.len())
-        .ok_or_else(|| {
-            LedgerError::Misconfigured(
-                "the ledger was written by a newer flexcast: use that version, or another database"
-                    .to_owned(),
-            )
-        })
+        .ok_or_else(|| LedgerError::newer_schema(edition, EDITIONS.len()))
 }

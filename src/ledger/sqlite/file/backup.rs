@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::ledger::{BackupSource, LedgerError, Result};
 use crate::sqlite_file::{SqliteFile, is_there, look_after, neighbours, set_whole};
 
-use super::connection::{KIND, NEWER, migrations, wait_for_lock};
+use super::connection::{KIND, refuse_newer, wait_for_lock};
 
 /// What happens to the waiting messages of a copy when the copy is used as a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +83,7 @@ fn copy(ledger: &Path, file: &Path, waiting: WaitingMessages) -> Result<u64> {
 }
 
 fn copy_from(conn: &Connection, file: &Path) -> Result<()> {
-    if migrations()
-        .pending_migrations(conn)
-        .is_ok_and(|pending| pending < 0)
-    {
-        return Err(LedgerError::Misconfigured(NEWER.to_owned()));
-    }
+    refuse_newer(conn)?;
     let Some(name) = file.to_str() else {
         let text = format!("{}: its name is not UTF-8", file.display());
         return Err(LedgerError::Misconfigured(text));

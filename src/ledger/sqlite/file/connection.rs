@@ -6,10 +6,12 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::{Context as FunctionContext, FunctionFlags};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use rusqlite_migration::{Error as MigrationError, M, MigrationDefinitionError, Migrations};
+use rusqlite_migration::{Error as MigrationError, M, Migrations};
 
 use crate::ledger::{LedgerError, Result};
 use crate::sqlite_file::{DatabaseKind, FileError, SqliteFile, keep_log, look_after};
+
+use super::hold::hold_for_migration;
 
 /// How messages about a refused ledger file name it, and what they advise.
 pub(super) const KIND: DatabaseKind = DatabaseKind {
@@ -17,9 +19,21 @@ pub(super) const KIND: DatabaseKind = DatabaseKind {
     remedy: "Copy it with its log, or make the copy with: flexcast ledger backup FILE",
 };
 
-/// The error for a ledger with migrations that this version does not have.
-pub(super) const NEWER: &str =
-    "the ledger was written by a newer flexcast: use that version, or another --state";
+/// The migrations of all editions, oldest first. SQLite's `user_version` counts those that a file has.
+const EDITIONS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/sqlite/0001_ledger.sql")),
+    M::up(include_str!("../../migrations/sqlite/0002_undos.sql")),
+    M::up(include_str!("../../migrations/sqlite/0003_overtaken.sql")),
+    M::up(include_str!("../../migrations/sqlite/0004_manifest.sql")),
+    M::up(include_str!("../../migrations/sqlite/0005_waiting.sql")),
+    M::up(include_str!("../../migrations/sqlite/0006_steering.sql")),
+    M::up(include_str!("../../migrations/sqlite/0007_upkeep.sql")),
+    M::up(include_str!(
+        "../../migrations/sqlite/0008_incarnations.sql"
+    )),
+    M::up(include_str!("../../migrations/sqlite/0009_trying.sql")),
+    M::up(include_str!("../../migrations/sqlite/0010_backlogs.sql")),
+];
 
 /// How often a statement asks for the write lock, a millisecond apart, while another process has it: for five seconds,
 /// well under any lease. An import's batch takes milliseconds, so that a longer wait means that a process is stuck.
@@ -84,7 +98,10 @@ fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
         .pending_migrations(&conn)
         .is_ok_and(|pending| pending > 0)
     {
+        let _no_consumer = hold_for_migration(path)?;
         file.before_write(&conn)?;
+        migrate(&mut conn)?;
+        return Ok(conn);
     }
     migrate(&mut conn)?;
     Ok(conn)
@@ -152,28 +169,23 @@ fn plan_once(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![
-        M::up(include_str!("../../migrations/sqlite/0001_ledger.sql")),
-        M::up(include_str!("../../migrations/sqlite/0002_undos.sql")),
-        M::up(include_str!("../../migrations/sqlite/0003_overtaken.sql")),
-        M::up(include_str!("../../migrations/sqlite/0004_manifest.sql")),
-        M::up(include_str!("../../migrations/sqlite/0005_waiting.sql")),
-        M::up(include_str!("../../migrations/sqlite/0006_steering.sql")),
-        M::up(include_str!("../../migrations/sqlite/0007_upkeep.sql")),
-        M::up(include_str!(
-            "../../migrations/sqlite/0008_incarnations.sql"
-        )),
-        M::up(include_str!("../../migrations/sqlite/0009_trying.sql")),
-        M::up(include_str!("../../migrations/sqlite/0010_backlogs.sql")),
-    ])
+fn migrations() -> Migrations<'static> {
+    Migrations::from_slice(EDITIONS)
+}
+
+/// Refuses a file whose schema is newer than this program's. Changes nothing.
+pub(super) fn refuse_newer(conn: &Connection) -> Result<()> {
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let is_known = usize::try_from(version).is_ok_and(|version| version <= EDITIONS.len());
+    match is_known {
+        true => Ok(()),
+        false => Err(LedgerError::newer_schema(version, EDITIONS.len())),
+    }
 }
 
 fn migrate(conn: &mut Connection) -> Result<()> {
+    refuse_newer(conn)?;
     migrations().to_latest(conn).map_err(|error| match error {
-        MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
-            LedgerError::Misconfigured(NEWER.to_owned())
-        }
         // Not an error in a migration: another process has just run it. See `open_writer`.
         MigrationError::RusqliteError { err, query } if !query.is_empty() => {
             LedgerError::Unavailable(format!("its schema could not be made: {err}"))
