@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 scripts/cargo-tools.sh cargo-deny cargo-machete
 tools=target/tools/bin
 
-"$tools/cargo-machete" --skip-target-dir .
+# With the metadata it knows that the crate rustls-webpki is named `webpki` in the code.
+"$tools/cargo-machete" --with-metadata --skip-target-dir .
 deny=("$tools/cargo-deny" --locked check --hide-inclusion-graph)
 "${deny[@]}" licenses bans sources
 if timeout 60 "$tools/cargo-deny" --log-level off fetch db >/dev/null 2>&1; then
