@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: bench bench-distance build clean cluster-drill contract drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test
+.PHONY: bench bench-distance build clean cluster-drill contract deps dist dist-check doc drill fmt fuzz help import-drill lint loss-drill mutants run stop-drill test test-unit
 
 bench: ## Measures what durability costs, imports, the ledger, pacing: on a quiet machine; about an hour
 	cargo bench --bench durability --bench ledger --bench pacing
@@ -28,6 +28,18 @@ cluster-drill: ## Takes the nodes of a RabbitMQ cluster away under four consumer
 
 contract: ## Holds a run's exchanges against Twilio's OpenAPI files: make contract OAI=DIR
 	scripts/contract.sh "$(OAI)"
+
+deps: ## Checks the dependencies: licences, sources, known vulnerabilities, crates that are not used
+	scripts/deps.sh
+
+dist: ## Builds the archive of a release in target/dist
+	scripts/dist.sh
+
+dist-check: ## Installs the archive of make dist on a new, minimal Debian, and runs a campaign there; needs root
+	scripts/dist-check.sh
+
+doc: ## Builds the documentation of the crate, and refuses broken links in it
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
 drill: ## Kills consumers and the broker under real load, and counts; about 40 minutes
 	scripts/install-test-deps.sh
@@ -73,3 +85,6 @@ test: ## Runs all tests; installs what they need and starts RabbitMQ and Postgre
 	scripts/oracle-env.sh
 	# One more than there are processors: most tests wait for something.
 	scripts/with-services.sh cargo test -- --test-threads=$$(($$(nproc) + 1))
+
+test-unit: ## Runs the unit tests and the tests that need no service and no other program
+	scripts/test-unit.sh

@@ -12,6 +12,7 @@ macro_rules! tell {
 
 mod broker;
 mod campaign;
+mod completions;
 mod dead;
 mod exit;
 mod import;
@@ -19,6 +20,7 @@ mod init;
 mod ledger;
 mod lifecycle;
 mod listing;
+mod man;
 mod mapping;
 mod output;
 mod pace;
@@ -104,6 +106,10 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Serve a fake Twilio, with Twilio's behaviour, limits and faults
     Simulator(simulator::SimulatorArgs),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(man::ManArgs),
 }
 
 /// Parses the command line, runs the command, and returns the exit code.
@@ -162,6 +168,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Ledger(ledger) => ledger.run(global).await,
         Command::Schema(schema) => schema.run(),
         Command::Simulator(simulator) => simulator.run().await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 

@@ -5,6 +5,8 @@ mod errors;
 mod examples;
 mod keys;
 mod links;
+mod make;
+mod systemd;
 mod tables;
 
 use std::fs;

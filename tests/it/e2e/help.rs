@@ -107,6 +107,11 @@ const HELP: &[(&[&str], &[&str])] = &[
             "--no-limits",
         ],
     ),
+    (
+        &["completions"],
+        &["<SHELL>", "bash", "zsh", "fish", "elvish", "powershell"],
+    ),
+    (&["man"], &["[DIR]", "flexcast.1"]),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod backup;
 mod bad_input;
 mod channels;
 mod columns;
+mod completions;
 mod content;
 mod crash;
 mod dry_run;

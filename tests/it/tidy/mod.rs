@@ -176,6 +176,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("axum", &["http/"]),
     ("chardetng", &["intake/file/encoding/mod.rs"]),
     ("clap", &["cli/"]),
+    ("clap_complete", &["cli/completions.rs"]),
+    ("clap_mangen", &["cli/man.rs"]),
     ("governor", &["pacing/"]),
     ("hyper", &["http/", "simulator/"]),
     ("lapin", &["queue/rabbitmq/"]),
