@@ -9,6 +9,7 @@ unset AMQP_URL AMQP_MANAGEMENT_URL DATABASE_URL
 
 services=(
   broker_hosts::
+  compose::the_stack_of_docker_compose
   e2e_rabbitmq::
   files::bounds::
   files::export_shapes::
@@ -31,6 +32,7 @@ services=(
   silence::
   slow_database::
   tls::
+  upgrade::
 )
 # A script in Python is the terminal of these tests.
 terminal=(
