@@ -327,6 +327,8 @@ fn searched(level: &'static str, prepare: impl FnOnce(&mut Place)) -> Vec<String
 /// What is run, in this order, before an unknown message is settled.
 const COMMANDS: &[&[&str]] = &[
     &["schema", "message"],
+    &["completions", "bash"],
+    &["man"],
     &[
         "init",
         "--sender",
