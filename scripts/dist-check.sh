@@ -51,15 +51,15 @@ first=$(commands "The first campaign")
 [ -n "$install" ] && [ -n "$first" ] || fail "docs/install.md has no commands to install the archive"
 
 list() { (cd "$root" && find . -xdev -not -path './proc/*' -not -type d | sort); }
-in_root() { env -i HOME=/root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" "$@"; }
+in_root() { env -i HOME=/srv/trial PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" "$@"; }
 
 list >"$work/before"
-mkdir "$root/root/new"
-cp "${archives[0]}" "${archives[0]}.sha256" "$root/root/new"
+mkdir "$root/srv/trial"
+cp "${archives[0]}" "${archives[0]}.sha256" "$root/srv/trial"
 [ ! -e "$root/etc/ssl/certs/ca-certificates.crt" ] || fail "this root has ca-certificates: it should not"
 
-printf 'set -eux\ncd /root/new\n%s\n%s\n' "$install" "$first" >"$root/root/new/commands.sh"
-out=$(in_root sh /root/new/commands.sh) || fail "the commands of docs/install.md failed: $out"
+printf 'set -eux\ncd /srv/trial\n%s\n%s\n' "$install" "$first" >"$root/srv/trial/commands.sh"
+out=$(in_root sh /srv/trial/commands.sh) || fail "the commands of docs/install.md failed: $out"
 echo "$out"
 grep -Eq '^ *done +40$' <<<"$out" || fail "the campaign has no 40 messages done"
 
@@ -90,6 +90,6 @@ said=$(tail -n 1 <<<"$said")
 echo "Without ca-certificates: $said"
 
 list >"$work/after"
-others=$(comm -13 "$work/before" "$work/after" | grep -Ev '^\./(usr/local|root/new)/' || true)
+others=$(comm -13 "$work/before" "$work/after" | grep -Ev '^\./(usr/local|srv/trial)/' || true)
 [ -z "$others" ] || fail "files outside of /usr/local and the folder of the archive: $others"
 echo "dist-check.sh: ${archives[0]} is installed and carries out a campaign on Debian $suite (minbase)"

@@ -1,5 +1,5 @@
-//! `docker-compose.yml` as Compose reads it. A key that is not here fails the test: whoever adds one says here what it
-//! means. `serde-saphyr` reads the YAML: serde refuses an unknown key with its line, and the crate is kept.
+//! The structure of `docker-compose.yml`. An unknown key fails the test: a developer who adds a key to the file adds it
+//! here too. The crate `serde-saphyr` reads the YAML, because it is maintained and names the line of an unknown key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -185,7 +185,7 @@ impl Service {
             let (source, target, is_read_only) = match parts[..] {
                 [source, target] => (source, target, false),
                 [source, target, "ro"] => (source, target, true),
-                _ => panic!("{name} has a volume that nobody understands: {volume}"),
+                _ => panic!("{name} has a volume of an unknown form: {volume}"),
             };
             let source = match source.strip_prefix("./") {
                 Some(path) => {

@@ -177,7 +177,7 @@ impl Map {
         map
     }
 
-    /// Lets go of the ports of a service, which starts now.
+    /// Releases the reserved ports of a service, because the service starts now.
     pub(super) fn release(&mut self, service: &str) {
         self.held.remove(service);
     }

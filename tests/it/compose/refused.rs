@@ -172,7 +172,7 @@ fn what_is_not_expected_in_the_file_is_refused_with_a_sentence() {
             .rfind(is)
             .unwrap_or_else(|| panic!("{is} is not in the file any more"));
         let changed = format!("{}{becomes}{}", &text[..at], &text[at + is.len()..]);
-        let told = refusal(&changed).unwrap_or_else(|| panic!("nobody notices {becomes}"));
+        let told = refusal(&changed).unwrap_or_else(|| panic!("the test accepts {becomes}"));
         assert!(told.contains(says), "{becomes}: {told}");
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn replay(twilio: &FakeTwilio, record: &str, effects: &Value) -
     sids
 }
 
-/// What was made for whom, without SIDs and times.
+/// The effects at Twilio and their customers, without SIDs and times.
 fn outlines(effects: &[Value]) -> Vec<String> {
     let fields = ["kind", "customer", "agent", "body", "state"];
     let outline = |effect: &Value| fields.map(|field| effect[field].to_string()).join(" ");
