@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use flexcast::message::CampaignId;
-use flexcast::metrics::{BookState, Metrics};
-use flexcast::twilio::{Answer, Operation};
 use serde_json::Value;
+
+use super::support::prometheus::rendered_metrics;
 
 /// Units of Grafana's list that the dashboard uses: an unknown one shows as text beside the number.
 const UNITS: [&str; 7] = [
@@ -61,13 +59,7 @@ fn metrics_in(text: &str) -> BTreeSet<&str> {
 
 /// Every name under which Prometheus has a series of ours.
 fn series_names() -> BTreeSet<String> {
-    let metrics = Metrics::new();
-    // The three whose labels are not known in advance.
-    let campaign = CampaignId::parse("spring").expect("an id");
-    metrics.campaigns([(&campaign, |_: BookState| 1)]);
-    metrics.broker_connections([("mq:5672", 1)]);
-    metrics.twilio_request(Operation::FetchTask, Answer::Success, Duration::ZERO);
-    let text = metrics.render();
+    let text = rendered_metrics();
     let series = text.lines().filter(|line| !line.starts_with('#'));
     series
         .filter_map(|line| line.split(['{', ' ']).next())

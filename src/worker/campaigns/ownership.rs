@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::marks::{BEAT, MarkError, NotOurs};
 use crate::message::CampaignId;
+use crate::queue::Backoff;
 use crate::shutdown::Stopper;
 
 use crate::worker::{Active, WorkerState};
@@ -15,23 +16,6 @@ use crate::worker::{Active, WorkerState};
 /// succeeds, and most failures concern one connection: the pause begins short and doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The pauses after each failure in a row.
-struct MarkRetries {
-    next: Duration,
-}
-
-impl MarkRetries {
-    const fn new() -> Self {
-        Self { next: FIRST_PAUSE }
-    }
-
-    /// The pause after one more failure.
-    fn pause(&mut self) -> Duration {
-        let longer = LONGEST_PAUSE.min(2 * self.next);
-        std::mem::replace(&mut self.next, longer)
-    }
-}
 
 /// The campaigns that another ledger runs, and why they were left alone.
 #[derive(Default)]
@@ -58,7 +42,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         return std::future::pending().await;
     };
     let mut is_said = false;
-    let mut retries = MarkRetries::new();
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     if marks.good_until().is_some() {
         parts.clock.sleep(BEAT).await;
     }
@@ -67,7 +51,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         match marks.beat().await {
             Ok(lost) => {
                 is_said = false;
-                retries = MarkRetries::new();
+                backoff.reset();
                 for not_ours in lost {
                     disown(shared, &not_ours);
                 }
@@ -82,7 +66,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
                 if !std::mem::replace(&mut is_said, true) {
                     tracing::warn!(%error, "no changing call starts until the marks can be read and written");
                 }
-                parts.clock.sleep(retries.pause()).await;
+                parts.clock.sleep(backoff.pause()).await;
             }
         }
     }
@@ -107,7 +91,7 @@ pub(in crate::worker) async fn claim(
     let Some(marks) = &shared.parts.marks else {
         return true;
     };
-    let mut retries = MarkRetries::new();
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         match stop
             .run_until_stopped(marks.claim(&active.campaign.id))
@@ -123,7 +107,7 @@ pub(in crate::worker) async fn claim(
                 tracing::warn!(campaign.id = %active.campaign.id, %error, "cannot consume yet");
             }
         }
-        let wait = shared.parts.clock.sleep(retries.pause());
+        let wait = shared.parts.clock.sleep(backoff.pause());
         if stop.run_until_stopped(wait).await.is_none() {
             return false;
         }

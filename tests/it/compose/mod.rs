@@ -103,15 +103,17 @@ fn told_commands(text: &str) -> Vec<Vec<String>> {
     executed
 }
 
+/// A client for servers on this machine.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.build().expect("a client")
+}
+
 async fn put_faults(stack: &Stack) {
     let url = stack
         .map
         .told_url("http://127.0.0.1:8080/_simulator/faults");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let request = client
+    let request = client()
         .put(url)
         .header("content-type", "application/json")
         .body(FAULTS);
@@ -282,11 +284,7 @@ async fn soon(mut look: impl AsyncFnMut() -> Result<(), String>) {
 /// From version 3 on, Prometheus refuses a page whose content type it does not know.
 async fn scraped_as_prometheus_3_wants_it(target: &Value) {
     let url = target["scrapeUrl"].as_str().expect("where it is scraped");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let reply = client
+    let reply = client()
         .get(url)
         .send()
         .await

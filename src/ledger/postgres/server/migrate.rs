@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Transaction};
 use crate::ledger::{LedgerError, Result};
 
 use super::limits::SCHEMA;
+use super::presence::LIVING;
 
 /// The migrations of all editions, oldest first.
 const EDITIONS: [&str; 14] = [
@@ -41,6 +42,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;
     let from = edition_within(&transaction).await?;
+    // Edition 0 is a new ledger, which no consumer can know.
     if (1..EDITIONS.len()).contains(&from) {
         refuse_beside_consumers(&transaction).await?;
     }
@@ -55,14 +57,16 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a migration while a consumer works on the ledger: it knows the schema as it is now. Consumers of all versions
-/// show in the same way that they live (`presence`).
+/// Refuses a migration while a consumer works on the ledger: that consumer knows only the present schema. Consumers of
+/// all versions show by the same lock that they are alive ([`LIVING`]). `objsubid` 2 is a lock with two keys.
 async fn refuse_beside_consumers(transaction: &Transaction<'_>) -> Result<()> {
-    let sql = "SELECT count(DISTINCT l.pid), min(host(a.client_addr))
+    let sql = format!(
+        "SELECT count(DISTINCT l.pid), min(host(a.client_addr))
         FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = 1718384739
-          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let row = transaction.query_one(sql, &[]).await?;
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {LIVING}
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    );
+    let row = transaction.query_one(&sql, &[]).await?;
     let consumers: i64 = row.try_get(0)?;
     if consumers == 0 {
         return Ok(());

@@ -19,6 +19,9 @@ use super::connection::Connections;
 /// How often the connection is checked, and retried while it is lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The first key of the lock: "flxc" in ASCII. The migrations' function `lives` has the same number.
+pub(super) const LIVING: i32 = 1_718_384_739;
+
 /// Holds the lock until it is dropped.
 pub(super) struct Presence(JoinHandle<()>);
 
@@ -49,10 +52,10 @@ impl Presence {
     }
 }
 
-/// Takes the lock, and removes its connection from the pool. 1718384739 is "flxc" in ASCII.
+/// Takes the lock, and removes its connection from the pool.
 pub(super) async fn show(connection: Object, holder: &str) -> Result<ClientWrapper> {
     let connection = Object::take(connection);
-    let sql = "SELECT pg_advisory_lock_shared(1718384739, hashtext($1))";
-    connection.execute(sql, &[&holder]).await?;
+    let sql = format!("SELECT pg_advisory_lock_shared({LIVING}, hashtext($1))");
+    connection.execute(&sql, &[&holder]).await?;
     Ok(connection)
 }

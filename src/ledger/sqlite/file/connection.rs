@@ -94,14 +94,12 @@ fn try_open_writer(path: &Path, file: &mut SqliteFile) -> Result<Connection> {
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     look_after(&conn)?;
     prepare(&mut conn)?;
-    if migrations()
-        .pending_migrations(&conn)
-        .is_ok_and(|pending| pending > 0)
-    {
-        let _no_consumer = hold_for_migration(path)?;
+    let pending = migrations().pending_migrations(&conn);
+    let is_pending = pending.is_ok_and(|pending| pending > 0);
+    // Held until the end of this function.
+    let _no_consumer = is_pending.then(|| hold_for_migration(path)).transpose()?;
+    if is_pending {
         file.before_write(&conn)?;
-        migrate(&mut conn)?;
-        return Ok(conn);
     }
     migrate(&mut conn)?;
     Ok(conn)
