@@ -2,6 +2,10 @@
 
 use crate::ledger::LedgerError;
 
+/// The first key of the lock by which a consumer shows that it is alive: "flxc" in ASCII.
+/// The function `lives` of the migrations has the same number.
+pub(super) const LIVING: i32 = 1_718_384_739;
+
 /// The schema that holds the ledger, so that it shares no names with others in the same database.
 pub(super) const SCHEMA: &str = "flexcast";
 

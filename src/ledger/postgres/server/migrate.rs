@@ -7,8 +7,7 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::ledger::{LedgerError, Result};
 
-use super::limits::SCHEMA;
-use super::presence::LIVING;
+use super::limits::{LIVING, SCHEMA};
 
 /// The migrations of all editions, oldest first.
 const EDITIONS: [&str; 14] = [

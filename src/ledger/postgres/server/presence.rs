@@ -15,12 +15,10 @@ use tokio::task::JoinHandle;
 use crate::ledger::Result;
 
 use super::connection::Connections;
+use super::limits::LIVING;
 
 /// How often the connection is checked, and retried while it is lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The first key of the lock: "flxc" in ASCII. The migrations' function `lives` has the same number.
-pub(super) const LIVING: i32 = 1_718_384_739;
 
 /// Holds the lock until it is dropped.
 pub(super) struct Presence(JoinHandle<()>);
