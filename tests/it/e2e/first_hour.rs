@@ -6,11 +6,11 @@ use crate::support::flexcast::in_repository;
 
 const DOCUMENT: &str = "docs/first-hour.md";
 
-/// To write the document and the picture anew: `FLEXCAST_GOLDEN=write`.
+/// To write the document and the picture anew: `GOLDEN=write`.
 #[test]
 fn the_first_hour_is_as_the_document_shows_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let is_written = std::env::var("FLEXCAST_GOLDEN").is_ok_and(|wanted| wanted == "write");
+    let is_written = std::env::var("GOLDEN").is_ok_and(|wanted| wanted == "write");
     let played = Command::new("python3")
         .arg(in_repository("tests/it/support/session.py"))
         .arg(in_repository(DOCUMENT))
@@ -32,6 +32,6 @@ fn the_first_hour_is_as_the_document_shows_it() {
     let found = std::fs::read(&picture).unwrap_or_default();
     assert!(
         found == drawn.stdout,
-        "docs/first-hour.svg is not the session of {DOCUMENT}; write both with FLEXCAST_GOLDEN=write"
+        "docs/first-hour.svg is not the session of {DOCUMENT}; write both with GOLDEN=write"
     );
 }
