@@ -4,6 +4,7 @@ mod backlog;
 mod books;
 mod campaign;
 mod consumers;
+mod dead;
 mod imports;
 mod message;
 mod upkeep;
@@ -17,15 +18,16 @@ pub use campaign::{
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
 };
+pub use dead::{DeadCount, DeadRow, Stray, UpcomingUndo};
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow, Superseded,
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey,
-    MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray,
-    Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    Acceptance, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stuck, Taken, UNDO_AFTER,
+    UndoSettlement, UnknownRow, Wake,
 };
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

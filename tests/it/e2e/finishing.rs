@@ -1,4 +1,4 @@
-//! A campaign's end: by itself when its files are worked off, by an operator when publishers feed it.
+//! A campaign's end: by itself when its files are complete, by an operator when publishers feed it.
 
 use bytes::Bytes;
 use flexcast::clock::Clock;
@@ -66,7 +66,7 @@ async fn a_campaign_of_files_finishes_by_itself_and_runs_again_with_another_file
     }
     let shown = place.run(&["campaign", "show", "spring"]).ends_with(0).out;
     assert!(
-        shown.contains("finished") && shown.contains("worked off"),
+        shown.contains("finished") && shown.contains("all imported files are complete"),
         "{shown}"
     );
     // It had files alone; but who publishes to it all the same is not left to wait.
