@@ -106,8 +106,12 @@ fn show_letters(letters: &DeadLetters, campaign: Option<&CampaignId>) -> io::Res
         );
         say!("{}", with_command(&text))?;
     }
+    if letters.groups.iter().all(|group| group.count.refused) {
+        return Ok(());
+    }
     let all = campaign.map_or("CAMPAIGN", CampaignId::as_str);
-    let text = format!("To write them as CSV: flexcast campaign export {all} --failed");
+    let text =
+        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed");
     say!("{}", with_command(&text))
 }
 

@@ -223,7 +223,8 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
         line("  suppressed", books.suppressed, String::new());
     }
     if books.refused_total() > 0 {
-        line("refused", books.refused_total(), reasons(&books.refused));
+        let refused = format!("publishers' messages: {}", reasons(&books.refused));
+        line("refused", books.refused_total(), refused);
     }
     line("accepted", books.accepted, String::new());
     line("  waiting", books.waiting, String::new());

@@ -105,7 +105,7 @@ fn imports(campaign: &CampaignId, imports: &[ImportReport]) -> io::Result<()> {
             after => format!(" after row {after}"),
         };
         let text = format!(
-            "{} rows{after}, {} rejected; started {}, last active {}",
+            "{} rows{after}, {} rejected; {} to {}",
             counts.rows,
             counts.rejected,
             output::time(import.begun_at),

@@ -86,8 +86,7 @@ pub enum OperateError {
     IdsShared { file: PathBuf, shared: SharedIds },
     /// More rows of the file would be rejected than the rules allow.
     #[error(
-        "{file}: {rejected} of {rows} rows would be rejected ({}), which is more than you allow; nothing was imported. \
-        --dry-run shows the first of these rows",
+        "{file}: {rejected} of {rows} rows would be rejected ({}); nothing was imported",
         reasons(by_reason)
     )]
     TooManyRejected {

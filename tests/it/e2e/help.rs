@@ -157,11 +157,16 @@ fn commands() -> Vec<Vec<String>> {
 }
 
 /// What `--help` prints below a heading.
-fn below<'h>(help: &'h str, heading: &str) -> &'h str {
-    let (_, rest) = help
-        .split_once(&format!("\n{heading}:\n"))
-        .unwrap_or_else(|| panic!("{heading} in {help}"));
-    rest.split_once("\n\n").map_or(rest, |(part, _)| part)
+fn below(help: &str, heading: &str) -> String {
+    let lines = help
+        .lines()
+        .skip_while(|line| *line != format!("{heading}:"));
+    let part = lines
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with(' '));
+    let part: Vec<_> = part.collect();
+    assert!(!part.is_empty(), "{heading} in {help}");
+    part.join("\n")
 }
 
 #[test]
@@ -186,7 +191,8 @@ fn the_options_of_every_command_stand_apart_and_an_example_can_be_run() {
         if ["completions", "man"].contains(&name[0].as_str()) {
             continue;
         }
-        let example = below(&help, "Example").trim();
+        let example = below(&help, "Example");
+        let example = example.trim();
         let command = example.split(" > ").next().unwrap_or_default();
         let words = shell_words::split(command).expect("a command of a shell");
         let begins = [vec!["flexcast".to_owned()], name].concat();

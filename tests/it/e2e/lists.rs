@@ -131,7 +131,8 @@ async fn fill(ledger: &Ledger) {
             }],
             ..Import::default()
         };
-        let accepting = ledger.accept(&campaign(0), &[], Some(&import), now, now);
+        let first = campaign(0);
+        let accepting = ledger.accept(&first, &[], Some(&import), now, now);
         accepting.await.expect("it is taken");
     }
     let shown = ShownLanes {
@@ -255,7 +256,7 @@ async fn a_list_says_what_it_leaves_out_and_names_the_next_command() {
         (
             &["status", first.as_str()],
             &[
-                "refused 3 malformed 3",
+                "refused 3 publishers' messages: malformed 3",
                 "2 earlier imports are left out.",
                 "flexcast dead list",
                 "flexcast unknown list",
