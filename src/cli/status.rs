@@ -22,7 +22,7 @@ pub(super) struct StatusArgs {
     campaign: Option<CampaignId>,
     #[command(flatten)]
     limit: LimitArgs,
-    /// Print JSON: one report, or a list of reports, each with the lanes that its messages use
+    /// Print JSON: one report, or a list of reports, each with the limits that its messages use
     #[arg(long)]
     json: bool,
 }
@@ -32,8 +32,8 @@ impl StatusArgs {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let status = service.read_models().status(campaign, &service).await?;
-        if let Some(why) = &status.unseen_unknown {
-            tell!("the number of unseen messages on the queue is not known: {why}");
+        if let Some(why) = &status.unread_unknown {
+            tell!("the number of published messages that are not read yet is not known: {why}");
         }
         let total = status.campaigns.len();
         // The latest campaigns are shown, and they are the last ones.

@@ -36,10 +36,7 @@ impl CampaignState {
 }
 
 /// The reason of a campaign that finished by itself, because its messages came from files.
-pub const WORKED_OFF: &str = "all imported files are complete";
-
-/// The words of [`WORKED_OFF`] in a ledger that an earlier version wrote.
-const WORKED_OFF_BEFORE: &str = "its files are worked off";
+pub const FILES_COMPLETE: &str = "all imported files are complete";
 
 /// The reason of a campaign that an operator resumed after its queue was emptied: the missing messages are to be
 /// published again.
@@ -165,10 +162,6 @@ impl KeptState {
     pub(in crate::ledger) fn of(self, record: &CampaignRecord) -> CampaignRecord {
         let changed_at = record.changed_at;
         let (by, reason) = (self.stopped_by.as_ref(), self.reason.as_deref());
-        let reason = match reason {
-            Some(WORKED_OFF_BEFORE) => Some(WORKED_OFF),
-            reason => reason,
-        };
         CampaignRecord {
             changed_at,
             ..record.moved(self.state, by, reason, self.since)

@@ -7,13 +7,14 @@ mod consumers;
 mod dead;
 mod imports;
 mod message;
+mod standing;
 mod upkeep;
 
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
-pub use books::{Books, OnQueue};
+pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
-    Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
+    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, PUBLISH_AGAIN, StateChange, Transition,
 };
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
@@ -25,10 +26,11 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
-    OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stuck, Taken, UNDO_AFTER,
+    Acceptance, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stuck, Taken, UNDO_AFTER,
     UndoSettlement, UnknownRow, Wake,
 };
+pub use standing::{Ending, Standing};
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
 };

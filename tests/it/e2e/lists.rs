@@ -88,7 +88,7 @@ async fn end(ledger: &Ledger, message: &Message, ending: Ending, now: Timestamp)
 
 fn lane(n: usize) -> ShownLane {
     let lane = json!({
-        "lane": format!("agent {} in {}", "z".repeat(40), campaign(n)),
+        "limit": format!("agent {} in {}", "z".repeat(40), campaign(n)),
         "quota": "100/min", "used_last_minute": n, "waiting": 123_456,
         "resting_ms": 3_600_000, "unserved_ms": 3_600_000, "places": [100, 100],
     });
