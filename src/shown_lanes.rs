@@ -5,6 +5,7 @@
 //! number of lanes, with the busiest first and the number of those left out; it contains no sender's whole number. The
 //! worker writes the records, `operate` reads them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl ShownLanes {
         }
     }
 
-    /// The sum of several records. Uses and waits are added; different quotas are listed.
+    /// The sum of several records, the busiest lanes first. Uses and waits are added; different quotas are listed.
     #[must_use]
     pub fn together(shown: impl IntoIterator<Item = Self>) -> Self {
         let mut lanes = BTreeMap::<String, ShownLane>::new();
@@ -133,8 +134,11 @@ impl ShownLanes {
                 }
             }
         }
+        let mut lanes: Vec<_> = lanes.into_values().collect();
+        // Of equally busy lanes, the order by name stays.
+        lanes.sort_by_key(|lane| Reverse(lane.busyness()));
         Self {
-            lanes: lanes.into_values().collect(),
+            lanes,
             left_out,
             obstacles: obstacles.into_iter().collect(),
             away: away.into_values().collect(),
@@ -147,6 +151,12 @@ impl ShownLanes {
 }
 
 impl ShownLane {
+    /// Compares lanes: those that are held up, then those with most waiting permits, then the most used.
+    fn busyness(&self) -> (bool, u64, u64) {
+        let is_held_up = self.resting_ms.is_some() || self.unserved_ms.is_some();
+        (is_held_up, self.waiting, self.used_last_minute)
+    }
+
     fn add(&mut self, other: &Self) {
         self.used_last_minute += other.used_last_minute;
         self.waiting += other.waiting;

@@ -1,19 +1,24 @@
 //! `flexcast campaign`: apply a campaign file; list, show, finish and export campaigns. The subcommand `pace` is in
 //! `pace.rs`, and `pause`, `resume` and `cancel` are in `lifecycle.rs`.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use comfy_table::Cell;
 
 use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
-use crate::operate::{AppliedCampaign, ExportWhich, Replacing, definition, notices, paused_notice};
+use crate::operate::{
+    AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, definition, notices,
+    paused_notice,
+};
 use crate::service::Service;
 use crate::twilio::Twilio;
 
 use super::lifecycle::{CancelArgs, PauseArgs, ResumeArgs, waiting};
+use super::listing::{LimitArgs, with_command};
 use super::pace::PaceArgs;
 use super::{ExitCode, GlobalArgs, Problem, output};
 
@@ -22,7 +27,8 @@ use super::{ExitCode, GlobalArgs, Problem, output};
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in the missing SIDs, and record it in the ledger
     Apply(ApplyArgs),
-    /// List all campaigns with the states of their messages
+    /// List campaigns with the states of their messages, in the order in which they were first applied
+    #[command(alias = "ls")]
     List(CampaignListArgs),
     /// Show one campaign as it is recorded, with the SIDs that were found in the account
     Show(CampaignShowArgs),
@@ -42,13 +48,18 @@ pub(super) enum CampaignCommand {
     ///
     /// Messages whose customers were already reached are finished.
     Cancel(CancelArgs),
-    /// Declare a campaign finished: its publishers send no more messages, and no message is open
+    /// Close a campaign to new messages: its publishers send no more, and no message is open
+    ///
+    /// A campaign whose messages come from files alone finishes by itself.
     Finish(FinishArgs),
     /// Write a campaign to standard output as CSV: one line for each message and each rejected row
     Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign apply spring-renewals.toml")]
 pub(super) struct ApplyArgs {
     /// The campaign file
     file: PathBuf,
@@ -61,13 +72,21 @@ pub(super) struct ApplyArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign list")]
 pub(super) struct CampaignListArgs {
+    #[command(flatten)]
+    limit: LimitArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign show spring-renewals")]
 pub(super) struct CampaignShowArgs {
     /// The campaign's id
     campaign: CampaignId,
@@ -77,12 +96,18 @@ pub(super) struct CampaignShowArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign finish spring-renewals")]
 pub(super) struct FinishArgs {
     /// The campaign's id
     campaign: CampaignId,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign export spring-renewals --failed > failed.csv")]
 pub(super) struct ExportArgs {
     /// The campaign's id
     campaign: CampaignId,
@@ -190,7 +215,15 @@ pub(super) async fn named(service: &Service, name: &str) -> Result<CampaignRecor
             format!("{error}; and there is no file of this name"),
         )
     })?;
-    Ok(service.read_models().campaign(&id).await?)
+    match service.read_models().campaign(&id).await {
+        Err(error @ OperateError::NoCampaign { .. }) => {
+            let problem = Problem::from(error);
+            // The name may be that of a file which is elsewhere.
+            let text = format!("there is no file {name:?}, and {}", problem.text);
+            Err(Problem::new(problem.code, text))
+        }
+        found => Ok(found?),
+    }
 }
 
 impl FinishArgs {
@@ -226,29 +259,48 @@ impl ExportArgs {
 impl CampaignListArgs {
     async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let read = service.read_models();
-        if self.json {
-            output::json(&read.campaigns().await?)?;
-            return Ok(ExitCode::Success);
+        let limit = self.limit.rows(self.json);
+        let list = service.read_models().campaign_list(limit).await?;
+        match self.json {
+            true => output::json(&list)?,
+            false => show_list(&list)?,
         }
-        let header = [
-            "campaign", "state", "accepted", "open", "done", "dead", "unknown",
-        ];
-        let mut table = output::table(&header);
-        for row in read.campaign_rows().await? {
-            table.add_row(vec![
-                row.campaign.to_string(),
-                row.state.to_string(),
-                row.accepted.to_string(),
-                row.open.to_string(),
-                row.done.to_string(),
-                row.dead.to_string(),
-                row.unknown.to_string(),
-            ]);
-        }
-        say!("{table}")?;
         Ok(ExitCode::Success)
     }
+}
+
+/// Prints the campaigns and what to do next.
+fn show_list(list: &CampaignList) -> io::Result<()> {
+    if list.total == 0 {
+        let text = "No campaigns. To add one: flexcast campaign apply FILE";
+        return say!("{}", with_command(text));
+    }
+    let header = [
+        "campaign", "state", "accepted", "open", "done", "skipped", "dead", "unknown",
+    ];
+    let mut table = output::table(&header);
+    for row in &list.campaigns {
+        let numbers = [
+            row.accepted,
+            row.open,
+            row.done,
+            row.skipped,
+            row.dead,
+            row.unknown,
+        ];
+        let record = &row.record;
+        let names = [Cell::new(&record.id), Cell::new(record.state)];
+        table.add_row(names.into_iter().chain(numbers.map(output::number)));
+    }
+    say!("{table}\n")?;
+    if list.left_out > 0 {
+        let (left_out, total) = (list.left_out, list.total);
+        let text = format!(
+            "{left_out} earlier campaigns are left out. To list all: flexcast campaign list --limit {total}"
+        );
+        say!("{}", with_command(&text))?;
+    }
+    say!("Details: flexcast status CAMPAIGN")
 }
 
 impl CampaignShowArgs {

@@ -1,34 +1,47 @@
 //! `flexcast dead`: messages that failed for good, and why.
 
+use std::io;
+
 use clap::{Args, Subcommand};
+use shell_words::quote;
 
 use crate::ledger::{DeadRow, MessageKey, UpcomingUndo};
 use crate::message::{CampaignId, Failure, MessageId};
+use crate::operate::{DeadGroup, DeadLetters};
 
+use super::listing::{LimitArgs, paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// Show dead letters: messages that failed for good, and why.
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadCommand {
-    /// List all dead letters, oldest first
+    /// Count all dead letters by reason, and list the latest
+    ///
+    /// Publishers' messages that were refused are among them.
+    #[command(alias = "ls")]
     List(DeadListArgs),
     /// Show one dead letter: the message, its attempts and its journal
     Show(DeadShowArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast dead list spring-renewals")]
 pub(super) struct DeadListArgs {
     /// List only the dead letters of this campaign
     campaign: Option<CampaignId>,
-    /// The maximum number of lines
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    limit: usize,
+    #[command(flatten)]
+    limit: LimitArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast dead show spring-renewals crm-4711")]
 pub(super) struct DeadShowArgs {
     /// The campaign's id
     campaign: CampaignId,
@@ -52,53 +65,126 @@ impl DeadListArgs {
     async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
-        let rows = service
-            .read_models()
-            .dead_letters(campaign, self.limit)
-            .await?;
-        if self.json {
-            output::json(&rows)?;
-            return Ok(ExitCode::Success);
+        let limit = self.limit.rows(self.json);
+        let letters = service.read_models().dead_letters(campaign, limit).await?;
+        match self.json {
+            true => output::json(&letters)?,
+            false => show_letters(&letters, campaign)?,
         }
-        let header = [
-            "campaign",
-            "id",
-            "customer",
-            "reason",
-            "code",
-            "attempts",
-            "what happened",
-        ];
-        let mut table = output::table(&header);
-        for row in rows {
-            table.add_row(cells(row));
-        }
-        say!("{table}")?;
         Ok(ExitCode::Success)
     }
 }
 
-fn cells(row: DeadRow) -> Vec<String> {
-    vec![
-        row.campaign.to_string(),
-        row.id.map(|id| id.to_string()).unwrap_or_default(),
-        row.customer.unwrap_or_default(),
-        row.reason.to_string(),
-        row.failure
-            .code
-            .map(|code| code.to_string())
-            .unwrap_or_default(),
-        row.attempts.to_string(),
-        what_happened(&row.failure, row.undo),
-    ]
+/// Prints the counts, the latest dead letters, and what to do next. `campaign`: all are of this one.
+fn show_letters(letters: &DeadLetters, campaign: Option<&CampaignId>) -> io::Result<()> {
+    let of = campaign.map_or(String::new(), |id| format!(" of {id}"));
+    let total = match letters.total {
+        0 => return say!("{}", paragraph("", &format!("No dead letters{of}"))),
+        1 => "1 dead letter".to_owned(),
+        total => format!("{total} dead letters"),
+    };
+    say!("{}", paragraph("", &format!("{total}{of}, by reason")))?;
+    let most = letters.groups.iter().map(|group| group.count.letters).max();
+    let width = most.unwrap_or_default().to_string().len();
+    for group in &letters.groups {
+        say!("")?;
+        show_group(group, width)?;
+    }
+    if !letters.letters.is_empty() {
+        say!("\nThe latest {}", letters.letters.len())?;
+    }
+    for row in &letters.letters {
+        say!("")?;
+        show_row(row, campaign.is_some())?;
+    }
+    let name = campaign.map_or(String::new(), |id| format!(" {id}"));
+    say!("")?;
+    if letters.left_out > 0 {
+        let (left_out, total) = (letters.left_out, letters.total);
+        let text = format!(
+            "{left_out} older ones are left out. To list all: flexcast dead list{name} --limit {total}"
+        );
+        say!("{}", with_command(&text))?;
+    }
+    if letters.groups.iter().all(|group| group.count.refused) {
+        return Ok(());
+    }
+    let all = campaign.map_or("CAMPAIGN", CampaignId::as_str);
+    let text =
+        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed");
+    say!("{}", with_command(&text))
+}
+
+/// Prints how many dead letters failed in the same way, what that means, and how to see one of them.
+fn show_group(group: &DeadGroup, width: usize) -> io::Result<()> {
+    let DeadGroup {
+        count,
+        meaning,
+        action,
+    } = group;
+    let letters = format!("{:>width$}  ", count.letters);
+    let indent = " ".repeat(letters.len());
+    let mut title = count.reason.to_string();
+    if let Some(step) = count.step {
+        title += &format!(" at step {step}");
+    }
+    if let Some(code) = count.code {
+        title += &format!(", Twilio error {code}");
+    }
+    if count.refused {
+        title += ", refused when it arrived from its publisher";
+    }
+    say!("{}", paragraph(&letters, &title))?;
+    let action = action.map_or(String::new(), |action| format!(" {action}"));
+    say!("{}", paragraph(&indent, &format!("{meaning}{action}")))?;
+    let example = match &count.example.id {
+        Some(id) => format!(
+            "flexcast dead show {} {}",
+            count.example.campaign,
+            quote(id.as_str())
+        ),
+        None => count.example.failure.to_string(),
+    };
+    say!("{}", paragraph(&indent, &format!("Example: {example}")))
+}
+
+/// Prints one dead letter. Its campaign is named unless all are of one.
+fn show_row(row: &DeadRow, is_of_one: bool) -> io::Result<()> {
+    let name = match (&row.id, is_of_one) {
+        (Some(id), true) => id.to_string(),
+        (Some(id), false) => format!("{}/{id}", row.campaign),
+        (None, true) => "a refused message".to_owned(),
+        (None, false) => format!("a refused message to {}", row.campaign),
+    };
+    let customer = row.customer.as_ref();
+    let customer = customer.map_or(String::new(), |customer| format!(" to {customer}"));
+    let attempts = match row.attempts {
+        0 => String::new(),
+        1 => ", 1 attempt".to_owned(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let at = output::time(row.at);
+    say!(
+        "{}",
+        paragraph("", &format!("{name}{customer}, {at}{attempts}"))
+    )?;
+    let what_happened = what_happened(&row.failure, row.undo);
+    say!(
+        "{}",
+        paragraph("  ", &format!("{}: {what_happened}", row.reason))
+    )
 }
 
 fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
     match undo {
         Some(UpcomingUndo { tries: 0, due }) => {
-            format!("{failure}; the undo is tried again at {due}")
+            format!(
+                "{failure}; the undo is tried again at {}",
+                output::time(due)
+            )
         }
         Some(UpcomingUndo { tries, due }) => {
+            let due = output::time(due);
             format!("{failure}; the undo was tried again {tries} times, next at {due}")
         }
         None => failure.to_string(),

@@ -20,7 +20,7 @@ pub enum ExitCode {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The input has no usable row.
+    /// The input has no usable row, or is refused as a whole; or there is no such message.
     Data = 65,
     /// The broker or Twilio is not reachable.
     Unavailable = 69,
@@ -38,11 +38,11 @@ Exit codes:
   0   done; also after SIGTERM, once the messages in flight have ended
   1   a message ended dead or unknown
   2   wrong usage
-  65  the input has no usable row
+  65  no usable row, a file refused for its rejected rows, or no such message
   69  the broker or Twilio is not reachable
   75  try again later: the ledger is unavailable or in use, or messages are still open
   77  Twilio, the broker or the database refused the credentials
-  78  the configuration, the campaign or the state cannot be used";
+  78  the configuration, campaign or state cannot be used, or no such campaign";
 
 /// An error for the operator, with the exit code of the program.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl From<OperateError> for Problem {
             OperateError::NoSuchSender { .. } | OperateError::BackupRefused { .. } => {
                 ExitCode::Usage
             }
-            OperateError::NoMessage(_)
+            OperateError::NoMessage { .. }
             | OperateError::NotUnknown(_)
             | OperateError::IdsShared { .. }
             | OperateError::TooManyRejected { .. } => ExitCode::Data,
@@ -193,7 +193,7 @@ impl From<OperateError> for Problem {
             | OperateError::ChangedMeanwhile(_)
             | OperateError::BackupFailed { .. } => ExitCode::TryAgain,
             OperateError::Misconfigured(_)
-            | OperateError::NoCampaign(_)
+            | OperateError::NoCampaign { .. }
             | OperateError::WrongState { .. }
             | OperateError::TakesNothing(_)
             | OperateError::Converts { .. }

@@ -18,8 +18,15 @@ use super::preview as printed;
 use super::question::{self, Destination};
 use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
-/// Check a file's rows, record them in the ledger, and put them on the queue.
+/// Add a file of customers to a campaign.
+///
+/// Rows with an error are rejected, and the others are imported: the exit code is 0 if any row is usable. Standard error
+/// and --json say how many rows were rejected. --strict and --max-rejects refuse the whole file instead, before a row
+/// is imported: the exit code is 65.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast import spring-renewals customers.csv --max-rejects 5%")]
 pub(super) struct ImportArgs {
     /// The id of an applied campaign, or a campaign file, which is applied first
     campaign: String,

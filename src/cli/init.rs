@@ -14,6 +14,9 @@ use super::{ExitCode, GlobalArgs, Problem};
 
 /// Write a campaign file from the resources of the account.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast init --sender +12025550100 --channel sms --id spring-renewals")]
 pub(super) struct InitArgs {
     /// The sender that the customer sees: a number or an identity. Repeat the flag for several senders
     #[arg(long = "sender", value_name = "SENDER", required = true)]

@@ -17,6 +17,9 @@ pub(super) enum LedgerCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast ledger backup ledger-monday.db")]
 pub(super) struct BackupArgs {
     /// The file of the copy; its folder must exist
     file: PathBuf,

@@ -23,6 +23,9 @@ pub(super) struct StopArgs {
 
 /// The arguments of `flexcast campaign pause`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign pause spring-renewals --reason \"wrong text\"")]
 pub(super) struct PauseArgs {
     #[command(flatten)]
     stop: StopArgs,
@@ -30,6 +33,9 @@ pub(super) struct PauseArgs {
 
 /// The arguments of `flexcast campaign cancel`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign cancel spring-renewals --reason \"wrong list\"")]
 pub(super) struct CancelArgs {
     #[command(flatten)]
     stop: StopArgs,
@@ -40,6 +46,9 @@ pub(super) struct CancelArgs {
 
 /// The arguments of `flexcast campaign resume`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign resume spring-renewals")]
 pub(super) struct ResumeArgs {
     /// The campaign's id
     campaign: CampaignId,

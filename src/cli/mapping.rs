@@ -43,10 +43,10 @@ pub(super) struct MappingArgs {
 /// When a file is refused as a whole.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct StrictnessArgs {
-    /// Refuse the whole file if a row would be rejected
-    #[arg(long)]
+    /// Refuse the whole file if any row would be rejected (exit code 65)
+    #[arg(long, conflicts_with = "max_rejects")]
     strict: bool,
-    /// Refuse the whole file if more rows than this would be rejected: a number, or a share such as 5%
+    /// Refuse the whole file if more rows than this would be rejected: a number, or a share such as 5% (exit code 65)
     #[arg(long, value_name = "N|N%", value_parser = parse_max)]
     max_rejects: Option<RejectsMax>,
     /// Accept that several customers have the same id: only one customer of each id is contacted

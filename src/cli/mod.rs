@@ -33,6 +33,7 @@ mod signals;
 mod simulator;
 mod status;
 mod stdout;
+mod tips;
 mod try_one;
 mod unknown;
 mod work;
@@ -60,19 +61,23 @@ pub struct Cli {
     command: Command,
 }
 
+/// The heading of the options of every command in `--help`.
+const GLOBAL_OPTIONS: &str = "Global options";
+
 /// The arguments of every command.
 #[derive(Debug, Args)]
 struct GlobalArgs {
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL_OPTIONS,
         value_name = "DIR",
         help = "The folder of the ledger and the embedded queue [env: FLEXCAST_STATE] \
                 [default: .flexcast]"
     )]
     state: Option<PathBuf>,
     /// The configuration file [default: flexcast.toml, if it exists]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -84,7 +89,7 @@ enum Command {
     Init(init::InitArgs),
     /// Send one real message as a test of a campaign
     Try(try_one::TryArgs),
-    /// Check a file's rows, record them in the ledger, and put them on the queue
+    /// Add a file of customers to a campaign
     Import(import::ImportArgs),
     /// Run a consumer: carry out the messages of all running campaigns
     Work(work::WorkArgs),
@@ -119,7 +124,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // The error quotes the command line, so that it is printed with escapes.
-            tell!("{}", error.render().to_string().trim_end());
+            tell!("{}", tips::with_tip(error).render().to_string().trim_end());
             return ExitCode::Usage;
         }
         // `--help` and `--version`.

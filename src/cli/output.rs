@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::intake::{Before, ImportSummary, Input, column_notes};
-use crate::ledger::{DamagedRow, ImportReport, RejectedRow};
+use crate::ledger::{DamagedRow, RejectedRow};
 use crate::operate::{CampaignReport, Imbalance, local_time};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
@@ -20,6 +20,7 @@ use crate::telemetry::{printable, printable_json};
 use crate::twilio::AwayPart;
 
 pub(super) use super::listing::{brief, table};
+use super::listing::{paragraph, with_command};
 pub(super) use super::stdout::{data, stdout};
 use super::{ExitCode, Problem};
 
@@ -72,9 +73,7 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
         let places = lane.places.map(|(max, taken)| format!("{taken} of {max}"));
         let seconds = |ms: Option<u64>| ms.map(|ms| format!("{} s", ms.div_ceil(1_000)));
         let (resting, unserved) = (seconds(lane.resting_ms), seconds(lane.unserved_ms));
-        let numbers = [lane.used_last_minute, lane.waiting];
-        let [used, waiting] =
-            numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
+        let [used, waiting] = [lane.used_last_minute, lane.waiting].map(number);
         table.add_row(vec![
             Cell::new(&lane.lane),
             Cell::new(lane.quota.as_deref().unwrap_or("none")),
@@ -88,9 +87,20 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     say!("Limits")?;
     say!("{table}")?;
     if left_out > 0 {
-        say!("  and {left_out} more limits that are less busy")?;
+        say!("{left_out} less busy limits are left out. To show more:")?;
+        say!("  flexcast status --limit N")?;
     }
     Ok(())
+}
+
+/// A cell of a table with a number.
+pub(super) fn number(number: u64) -> Cell {
+    Cell::new(number).set_alignment(CellAlignment::Right)
+}
+
+/// A time for people.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Prints the notices of a campaign.
@@ -100,7 +110,7 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
 /// An error when standard output cannot be written.
 pub(super) fn notices(notices: impl IntoIterator<Item = impl Display>) -> io::Result<()> {
     for notice in notices {
-        say!("{notice}")?;
+        say!("{}", with_command(&notice.to_string()))?;
     }
     Ok(())
 }
@@ -140,10 +150,11 @@ pub(super) fn obstacles(obstacles: &[Obstacle]) -> io::Result<()> {
 /// An error when standard output cannot be written.
 pub(super) fn away(parts: &[AwayPart]) -> io::Result<()> {
     for part in parts {
-        say!(
-            "Twilio is away: {part}. No message that needs it is started or loses an attempt; the"
-        )?;
-        say!("  consumers continue by themselves when it is back.")?;
+        let text = format!(
+            "Twilio is away: {part}. No message that needs it is started or loses an attempt; the consumers continue \
+             by themselves when it is back."
+        );
+        say!("{}", paragraph("", &text))?;
     }
     Ok(())
 }
@@ -161,7 +172,9 @@ pub(super) fn damaged(rows: &[DamagedRow]) -> io::Result<()> {
             detail,
             at,
         } = row;
-        say!("Damaged: message {id} of {campaign}, found at {at}: {detail}")?;
+        let at = time(*at);
+        let text = format!("Damaged: message {id} of {campaign}, found at {at}: {detail}");
+        say!("{}", paragraph("", &text))?;
     }
     Ok(())
 }
@@ -195,11 +208,11 @@ pub(super) fn broker(inspection: &Inspection) -> io::Result<()> {
 /// An error when standard output cannot be written.
 pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     let books = &report.books;
-    say!("Campaign {}, {}", report.campaign, report.state)?;
+    let title = format!("Campaign {}, {}", report.campaign, report.state);
+    say!("{}", paragraph("", &title))?;
     let mut table = table(&[]);
     let mut line = |what: &str, count: u64, by: String| {
-        let count = Cell::new(count).set_alignment(CellAlignment::Right);
-        table.add_row(vec![Cell::new(what), count, Cell::new(by)]);
+        table.add_row([Cell::new(what), number(count), Cell::new(by)]);
     };
     if books.rows > 0 {
         line("rows", books.rows, String::new());
@@ -210,6 +223,10 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
         );
         line("  duplicate", books.duplicate, String::new());
         line("  suppressed", books.suppressed, String::new());
+    }
+    if books.refused_total() > 0 {
+        let refused = format!("publishers' messages: {}", reasons(&books.refused));
+        line("refused", books.refused_total(), refused);
     }
     line("accepted", books.accepted, String::new());
     line("  queued", books.queued, String::new());
@@ -239,43 +256,13 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
         rows,
     }) = report.imbalance()
     {
-        say!(
-            "The books do not balance: {nowhere} messages are in no state, {twice} are both open and over, \
-             {rows} rows are not accounted for."
-        )?;
+        let text = format!(
+            "The books do not balance: {nowhere} messages are in no state, {twice} are both open and over, {rows} rows \
+             are not accounted for."
+        );
+        say!("{}", paragraph("", &text))?;
     }
     Ok(())
-}
-
-/// How many imports a report shows; `--json` has all.
-const IMPORTS_SHOWN: usize = 5;
-
-/// Prints the latest imports of a campaign.
-///
-/// # Errors
-///
-/// An error when standard output cannot be written.
-pub(super) fn imports(imports: &[ImportReport]) -> io::Result<()> {
-    if imports.is_empty() {
-        return Ok(());
-    }
-    let mut shown = table(&["import", "state", "rows", "rejected", "begun", "last seen"]);
-    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    for import in &imports[imports.len().saturating_sub(IMPORTS_SHOWN)..] {
-        let rows = match import.after_row {
-            0 => import.counts.rows.to_string(),
-            after => format!("{} after {after}", import.counts.rows),
-        };
-        shown.add_row(vec![
-            import.file.clone(),
-            import.state.to_string(),
-            rows,
-            import.counts.rejected.to_string(),
-            time(import.begun_at),
-            time(import.seen_at),
-        ]);
-    }
-    say!("{shown}")
 }
 
 /// Prints on standard error how a file is read.

@@ -10,6 +10,9 @@ use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// The arguments of `flexcast campaign pace`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast campaign pace spring-renewals --campaign 2/s --agent 5/min")]
 pub(super) struct PaceArgs {
     /// The campaign's id
     #[arg(value_name = "CAMPAIGN")]

@@ -9,9 +9,12 @@ use super::{ExitCode, Problem, output};
 
 /// Print the JSON Schema (draft-07) of a message, a refusal or a campaign file.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast schema message")]
 pub(super) struct SchemaArgs {
     /// The document that the schema describes
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "DOCUMENT")]
     of: SchemaKind,
 }
 

@@ -39,6 +39,9 @@ use super::{ExitCode, GlobalArgs, Problem, broker, output, signals};
 
 /// Run a campaign on one machine: import a file, send its messages until none is open, report.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast send spring-renewals.toml customers.csv --simulate")]
 pub(super) struct SendArgs {
     /// The campaign file
     campaign: PathBuf,

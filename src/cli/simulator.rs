@@ -14,6 +14,9 @@ use super::{ExitCode, Problem, signals};
 
 /// Serve a fake Twilio, with Twilio's behaviour, limits and faults.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast simulator --port 8080 --agent alice")]
 pub(super) struct SimulatorArgs {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]

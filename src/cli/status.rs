@@ -1,17 +1,27 @@
 //! `flexcast status`: shows the states of messages.
 
+use std::io;
+
 use clap::Args;
 
+use crate::ledger::ImportReport;
 use crate::message::CampaignId;
+use crate::operate::CampaignReport;
 
+use super::listing::{LimitArgs, paragraph, with_command};
 use super::place::LocatedReport;
 use super::{ExitCode, GlobalArgs, Problem, broker, output};
 
 /// Show the states of the messages of one campaign, or of all campaigns.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast status spring-renewals")]
 pub(super) struct StatusArgs {
     /// The campaign's id; without one, all campaigns
     campaign: Option<CampaignId>,
+    #[command(flatten)]
+    limit: LimitArgs,
     /// Print JSON: one report, or a list of reports, each with the limits that its messages use
     #[arg(long)]
     json: bool,
@@ -25,9 +35,16 @@ impl StatusArgs {
         if let Some(why) = &status.unread_unknown {
             tell!("the number of published messages that are not read yet is not known: {why}");
         }
+        let total = status.campaigns.len();
+        // The latest campaigns are shown, and they are the last ones.
+        let left_out = match (campaign, self.limit.rows(self.json)) {
+            (None, Some(limit)) => total.saturating_sub(limit),
+            _ => 0,
+        };
         if self.json {
             let mut reports = status
                 .of_each()
+                .skip(left_out)
                 .map(|report| LocatedReport::of(report, &service));
             match campaign {
                 Some(_) => output::json(&reports.next())?,
@@ -35,13 +52,27 @@ impl StatusArgs {
             }
             return Ok(ExitCode::Success);
         }
-        for report in &status.campaigns {
+        if total == 0 {
+            say!("No campaigns. To add one:\n  flexcast campaign apply FILE")?;
+        }
+        if left_out > 0 {
+            say!("{left_out} earlier campaigns are left out. To show all:")?;
+            say!("  flexcast status --limit {total}\n")?;
+        }
+        for (at, report) in status.campaigns[left_out..].iter().enumerate() {
+            if at > 0 {
+                say!("")?;
+            }
             output::report(report)?;
             output::notices(report.notices())?;
-            output::imports(&report.imports)?;
+            imports(&report.campaign, &report.imports)?;
+            next_commands(report)?;
         }
         let shown = &status.shown;
-        output::lanes(&shown.lanes, shown.left_out)?;
+        let busiest = self.limit.rows(false).unwrap_or_default();
+        let busiest = &shown.lanes[..busiest.min(shown.lanes.len())];
+        let others = (shown.lanes.len() - busiest.len()) as u64;
+        output::lanes(busiest, shown.left_out + others)?;
         output::obstacles(&shown.obstacles)?;
         output::away(&shown.away)?;
         broker::nodes(&shown.nodes)?;
@@ -51,4 +82,64 @@ impl StatusArgs {
         }
         Ok(ExitCode::Success)
     }
+}
+
+/// How many imports a report shows; `--json` has all.
+const IMPORTS_SHOWN: usize = 5;
+
+/// Prints the latest imports of a campaign.
+fn imports(campaign: &CampaignId, imports: &[ImportReport]) -> io::Result<()> {
+    let left_out = imports.len().saturating_sub(IMPORTS_SHOWN);
+    if left_out > 0 {
+        let text = format!(
+            "{left_out} earlier imports are left out. To list all: flexcast status {campaign} --json"
+        );
+        say!("{}", with_command(&text))?;
+    }
+    for import in &imports[left_out..] {
+        let counts = &import.counts;
+        let title = format!("Import of {}: {}", import.file, import.state);
+        say!("{}", paragraph("", &title))?;
+        let after = match import.after_row {
+            0 => String::new(),
+            after => format!(" after row {after}"),
+        };
+        let text = format!(
+            "{} rows{after}, {} rejected; {} to {}",
+            counts.rows,
+            counts.rejected,
+            output::time(import.begun_at),
+            output::time(import.seen_at)
+        );
+        say!("{}", paragraph("  ", &text))?;
+    }
+    Ok(())
+}
+
+/// Prints the commands that show what did not go well in a campaign.
+fn next_commands(report: &CampaignReport) -> io::Result<()> {
+    let (id, books) = (&report.campaign, &report.books);
+    let commands = [
+        (
+            "Dead letters",
+            books.dead_total() + books.refused_total(),
+            format!("dead list {id}"),
+        ),
+        (
+            "Unknown outcomes",
+            books.unknown,
+            format!("unknown list {id}"),
+        ),
+        (
+            "Rejected rows",
+            books.rejected_total(),
+            format!("campaign export {id} --failed"),
+        ),
+    ];
+    for (what, count, command) in commands {
+        if count > 0 {
+            say!("{}", paragraph("", &format!("{what}: flexcast {command}")))?;
+        }
+    }
+    Ok(())
 }

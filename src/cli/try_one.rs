@@ -25,6 +25,9 @@ use super::{ExitCode, GlobalArgs, Problem, output, signals};
 
 /// Send one real message as a test of a campaign.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast try spring-renewals.toml --to +12025550173")]
 pub(super) struct TryArgs {
     /// The campaign file
     campaign: PathBuf,
@@ -130,7 +133,7 @@ impl TryArgs {
         }
         let read = service.read_models();
         let found = read.message(&key).await.map_err(|error| match error {
-            OperateError::NoMessage(key) => {
+            OperateError::NoMessage { key, .. } => {
                 let text = format!("message {key} is not in the ledger in {state}");
                 Problem::new(ExitCode::Failed, text)
             }

@@ -1,36 +1,45 @@
 //! `flexcast unknown`: messages that may or may not have been sent.
 
+use std::io;
+
 use clap::{ArgGroup, Args, Subcommand};
+use shell_words::quote;
 
 use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
-use crate::operate::UnknownFinding;
+use crate::operate::{UnknownFinding, UnknownMessages};
 
+use super::listing::{LimitArgs, paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// List messages whose outcome is unknown, and settle them.
 #[derive(Debug, Subcommand)]
 pub(super) enum UnknownCommand {
-    /// List all unknown messages, oldest first, with the evidence
+    /// List unknown messages, oldest first, with the evidence
+    #[command(alias = "ls")]
     List(UnknownListArgs),
     /// Record whether an unknown message was sent, after you have checked in Twilio's console
     Settle(SettleArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast unknown list spring-renewals")]
 pub(super) struct UnknownListArgs {
     /// List only the unknown messages of this campaign
     campaign: Option<CampaignId>,
-    /// The maximum number of lines
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    limit: usize,
+    #[command(flatten)]
+    limit: LimitArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]))]
+#[command(group = ArgGroup::new("finding").required(true).args(["sent", "not_sent"]), after_help = "\
+Example:
+  flexcast unknown settle spring-renewals crm-4711 --sent")]
 pub(super) struct SettleArgs {
     /// The campaign's id
     campaign: CampaignId,
@@ -57,24 +66,59 @@ impl UnknownListArgs {
     async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
-        let rows = service.read_models().unknowns(campaign, self.limit).await?;
-        if self.json {
-            output::json(&rows)?;
-            return Ok(ExitCode::Success);
+        let limit = self.limit.rows(self.json);
+        let unknowns = service.read_models().unknowns(campaign, limit).await?;
+        match self.json {
+            true => output::json(&unknowns)?,
+            false => show_unknowns(&unknowns, campaign)?,
         }
-        let mut table = output::table(&["campaign", "id", "customer", "since", "evidence"]);
-        for row in rows {
-            table.add_row(vec![
-                row.campaign.to_string(),
-                row.id.to_string(),
-                row.customer,
-                row.at.to_string(),
-                row.evidence,
-            ]);
-        }
-        say!("{table}")?;
         Ok(ExitCode::Success)
     }
+}
+
+/// Prints the unknown messages and what to do next. `campaign`: all are of this one.
+fn show_unknowns(unknowns: &UnknownMessages, campaign: Option<&CampaignId>) -> io::Result<()> {
+    let of = campaign.map_or(String::new(), |id| format!(" of {id}"));
+    let total = match unknowns.total {
+        0 => {
+            return say!(
+                "{}",
+                paragraph("", &format!("No messages{of} with an unknown outcome"))
+            );
+        }
+        1 => format!("1 message{of} whose outcome is unknown"),
+        total => format!("{total} messages{of} whose outcome is unknown, oldest first"),
+    };
+    say!("{}", paragraph("", &total))?;
+    for message in &unknowns.messages {
+        let row = &message.row;
+        let name = match campaign {
+            Some(_) => row.id.to_string(),
+            None => format!("{}/{}", row.campaign, row.id),
+        };
+        let title = format!("{name} to {}, {}", row.customer, output::time(row.at));
+        say!("\n{}", paragraph("", &title))?;
+        say!("{}", paragraph("  ", message.meaning))?;
+        say!("{}", paragraph("  ", &row.evidence))?;
+    }
+    say!("")?;
+    if unknowns.left_out > 0 {
+        let name = campaign.map_or(String::new(), |id| format!(" {id}"));
+        let (left_out, total) = (unknowns.left_out, unknowns.total);
+        let text = format!(
+            "{left_out} later ones are left out. To list all: flexcast unknown list{name} --limit {total}"
+        );
+        say!("{}", with_command(&text))?;
+    }
+    let Some(first) = unknowns.messages.first() else {
+        return Ok(());
+    };
+    let (campaign, id) = (&first.row.campaign, quote(first.row.id.as_str()));
+    let text = format!(
+        "Check each message in Twilio's console. Then say what you found, with --sent or --not-sent: flexcast unknown \
+         settle {campaign} {id} --sent"
+    );
+    say!("{}", with_command(&text))
 }
 
 impl SettleArgs {

@@ -20,6 +20,9 @@ use super::{ExitCode, GlobalArgs, Problem, signals};
 
 /// Run a consumer: carry out the messages of all running campaigns.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flexcast work spring-renewals --until-idle")]
 pub(super) struct WorkArgs {
     /// Carry out only messages of these campaigns
     #[arg(value_name = "CAMPAIGN")]
@@ -42,6 +45,7 @@ impl WorkArgs {
         // Logged, not printed, so that all lines of standard error have one form.
         let ledger = Service::place(&service.config);
         tracing::info!(ledger, "the ledger of this consumer");
+        service.read_models().all_exist(&self.campaigns).await?;
         let hold = service.hold()?;
         let twilio = service.twilio()?;
         service.bind(&twilio).await?;

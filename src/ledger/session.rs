@@ -27,6 +27,10 @@ pub(super) trait StoreSession {
     /// Whether a row of `turns` has a column `events`, which counts the rows of its message's journal.
     const TURNS_COUNT_EVENTS: bool;
 
+    /// The SQL of a field of the JSON in this column, by its path: a text or a number, or NULL if there is no such
+    /// field.
+    fn json_field(column: &str, path: &[&str]) -> String;
+
     /// The rows that a statement returns, each converted by `read`.
     fn query<T: Send>(
         &self,

@@ -11,6 +11,7 @@ mod segments;
 mod step_name;
 mod journal;
 mod outcome;
+mod meanings;
 mod wire;
 mod schema;
 mod refusal;

@@ -99,8 +99,9 @@ fn bare(
             Err((RejectReason::AddressAmbiguous, detail))
         }
         (Err(_), Ok(_)) if region.is_some() => {
+            let why = not_valid(region);
             let detail = format!(
-                "{}: its country has no such number; with a + in front it would be a number",
+                "{}: {why}; with a + in front it would be valid",
                 masked(text)
             );
             Err((RejectReason::AddressInvalid, detail))
@@ -111,14 +112,25 @@ fn bare(
 
 fn invalid(text: &str, region: Option<Region>, why: NotANumber) -> NoNumber {
     let why = match why {
-        NotANumber::NotGivenOut => "its country has no such number",
-        NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
-            "it has no country code, and no country is named: set default_region, or add a column of countries"
+        NotANumber::NotGivenOut => {
+            // A number with a + is not of the file's country.
+            not_valid(region.filter(|_| !text.starts_with('+')))
         }
-        NotANumber::Unreadable => "this is not a phone number",
+        NotANumber::Unreadable if region.is_none() && !text.starts_with('+') => {
+            "it has no country code, and no country is named: set default_region, or add a column of countries".to_owned()
+        }
+        NotANumber::Unreadable => "this is not a phone number".to_owned(),
     };
     let detail = format!("{}: {why}", masked(text));
     (RejectReason::AddressInvalid, detail)
+}
+
+/// Says that the country does not assign such a number.
+fn not_valid(region: Option<Region>) -> String {
+    match region {
+        Some(region) => format!("not a valid {region} number"),
+        None => "not a valid number of its country".to_owned(),
+    }
 }
 
 /// Whether the text begins with a digit other than zero, possibly in brackets.

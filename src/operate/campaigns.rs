@@ -3,22 +3,37 @@
 use serde::Serialize;
 
 use crate::campaign::Campaign;
-use crate::ledger::{Actor, CampaignRecord, CampaignState, Ledger};
+use crate::ledger::{Actor, CampaignRecord, Ledger, LedgerError};
 use crate::message::CampaignId;
 
+use super::near::near;
 use super::{OperateError, ReadModels};
 
+/// The latest campaigns.
+#[derive(Clone, Debug, Serialize)]
+pub struct CampaignList {
+    /// In the order in which they were first applied.
+    pub campaigns: Vec<CampaignRow>,
+    /// The number of all campaigns.
+    pub total: u64,
+    /// The number of earlier campaigns that are not in the list.
+    pub left_out: u64,
+}
+
 /// A campaign in a list, with the numbers of its messages by state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct CampaignRow {
-    pub campaign: CampaignId,
-    pub state: CampaignState,
+    #[serde(flatten)]
+    pub record: CampaignRecord,
     pub accepted: u64,
-    /// Messages that are not over.
+    /// Messages without an outcome.
     pub open: u64,
     pub done: u64,
+    pub skipped: u64,
     pub dead: u64,
     pub unknown: u64,
+    /// Publishers' messages that were refused.
+    pub refused: u64,
 }
 
 impl ReadModels {
@@ -31,35 +46,47 @@ impl ReadModels {
         find(&self.ledger, id).await
     }
 
-    /// The records of all campaigns, in the order in which they were first applied.
+    /// Checks that all of these campaigns exist.
     ///
     /// # Errors
     ///
-    /// An error when the ledger cannot be read.
-    pub async fn campaigns(&self) -> Result<Vec<CampaignRecord>, OperateError> {
-        Ok(self.ledger.campaigns().await?)
+    /// [`OperateError::NoCampaign`] for the first one that does not exist.
+    pub async fn all_exist(&self, ids: &[CampaignId]) -> Result<(), OperateError> {
+        for id in ids {
+            find(&self.ledger, id).await?;
+        }
+        Ok(())
     }
 
-    /// All campaigns with their books, in the order in which they were first applied.
+    /// The latest `limit` campaigns with their books; without a limit, all campaigns.
     ///
     /// # Errors
     ///
     /// An error when the ledger cannot be read.
-    pub async fn campaign_rows(&self) -> Result<Vec<CampaignRow>, OperateError> {
-        let mut rows = Vec::new();
-        for record in self.ledger.campaigns().await? {
-            let books = self.ledger.books(Some(&record.id)).await?;
-            rows.push(CampaignRow {
-                campaign: record.id,
-                state: record.state,
+    pub async fn campaign_list(&self, limit: Option<usize>) -> Result<CampaignList, OperateError> {
+        let mut records = self.ledger.campaigns().await?;
+        let total = records.len();
+        let left_out = total.saturating_sub(limit.unwrap_or(total));
+        let mut books = self.ledger.books_of_each().await?;
+        let rows = records.drain(left_out..).map(|record| {
+            // A campaign without a message has no books.
+            let books = books.remove(&record.id).unwrap_or_default();
+            CampaignRow {
+                record,
                 accepted: books.accepted,
                 open: books.open(),
                 done: books.done,
+                skipped: books.skipped_total(),
                 dead: books.dead_total(),
                 unknown: books.unknown,
-            });
-        }
-        Ok(rows)
+                refused: books.refused_total(),
+            }
+        });
+        Ok(CampaignList {
+            campaigns: rows.collect(),
+            total: total as u64,
+            left_out: left_out as u64,
+        })
     }
 
     /// The number of open messages of a campaign.
@@ -74,8 +101,28 @@ impl ReadModels {
 
 /// Finds a campaign by its id.
 pub(super) async fn find(ledger: &Ledger, id: &CampaignId) -> Result<CampaignRecord, OperateError> {
-    let record = ledger.campaign(id).await?;
-    record.ok_or_else(|| OperateError::NoCampaign(id.clone()))
+    match ledger.campaign(id).await? {
+        Some(record) => Ok(record),
+        None => Err(with_near(ledger, LedgerError::NoCampaign(id.clone())).await),
+    }
+}
+
+/// An error of the ledger. If a campaign does not exist, it has the ids of similar campaigns.
+pub(super) async fn with_near(ledger: &Ledger, error: LedgerError) -> OperateError {
+    let LedgerError::NoCampaign(id) = error else {
+        return error.into();
+    };
+    let records = match ledger.campaigns().await {
+        Ok(records) => records,
+        Err(error) => return error.into(),
+    };
+    let ids = records.iter().map(|record| record.id.as_str());
+    let similar = near(id.as_str(), ids).into_iter();
+    let near = similar.filter_map(|name| CampaignId::parse(name).ok());
+    OperateError::NoCampaign {
+        near: near.collect(),
+        id,
+    }
 }
 
 /// The applied definition of a campaign, with the discovered SIDs.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::campaign::Difference;
 use crate::intake::{EnqueueError, ImportError, IntakeError, SharedIds};
 use crate::ledger::{CampaignState, LedgerError, MessageKey};
-use crate::message::{Address, CampaignId, RejectReason};
+use crate::message::{Address, CampaignId, MessageId, RejectReason};
 use crate::outcomes::{FinishError, Unfinished};
 use crate::queue::QueueError;
 
@@ -23,14 +23,20 @@ pub enum OperateError {
     /// A part of the system cannot be opened with this configuration.
     #[error("{0}")]
     Misconfigured(String),
-    /// The campaign was never applied.
-    #[error("there is no campaign {0}: apply its file first, with: flexcast campaign apply FILE")]
-    NoCampaign(CampaignId),
-    /// The ledger has no such message.
-    #[error("there is no message {0}")]
-    NoMessage(MessageKey),
+    /// The campaign was never applied. `near`: the ids of similar campaigns.
+    #[error("{}", no_campaign(id, near))]
+    NoCampaign {
+        id: CampaignId,
+        near: Vec<CampaignId>,
+    },
+    /// The campaign has no such message. `near`: the ids of similar messages.
+    #[error("{}", no_message(key, near))]
+    NoMessage {
+        key: MessageKey,
+        near: Vec<MessageId>,
+    },
     /// The message has another state.
-    #[error("{0} is not unknown; see: flexcast unknown list")]
+    #[error("{} is not unknown; see: flexcast unknown list {}", in_log(.0), .0.campaign)]
     NotUnknown(MessageKey),
     /// The campaign's state does not allow the operation.
     #[error("campaign {id} is {state}: it cannot be {wanted}")]
@@ -106,7 +112,10 @@ pub enum OperateError {
 impl From<LedgerError> for OperateError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::NoCampaign(id) => Self::NoCampaign(id),
+            LedgerError::NoCampaign(id) => Self::NoCampaign {
+                id,
+                near: Vec::new(),
+            },
             error => Self::Ledger(error),
         }
     }
@@ -134,6 +143,37 @@ impl From<IntakeError> for OperateError {
     fn from(error: IntakeError) -> Self {
         Self::Import(error.into())
     }
+}
+
+fn no_campaign(id: &CampaignId, near: &[CampaignId]) -> String {
+    let id = id.as_str();
+    format!(
+        "there is no campaign {id:?}.{} All campaigns: flexcast campaign list",
+        meant(near.iter().map(CampaignId::as_str))
+    )
+}
+
+fn no_message(key: &MessageKey, near: &[MessageId]) -> String {
+    let (id, campaign) = (key.id.in_log(), &key.campaign);
+    format!(
+        "campaign {campaign} has no message {id:?}.{} All messages: flexcast campaign export {campaign}",
+        meant(near.iter().map(MessageId::as_str))
+    )
+}
+
+/// A question for the similar names, with a blank in front.
+fn meant<'a>(near: impl Iterator<Item = &'a str>) -> String {
+    let near: Vec<_> = near.collect();
+    match near.as_slice() {
+        [] => String::new(),
+        [one] => format!(" Did you mean {one}?"),
+        [others @ .., last] => format!(" Did you mean {} or {last}?", others.join(", ")),
+    }
+}
+
+/// The key of a message, without a phone number.
+fn in_log(key: &MessageKey) -> String {
+    format!("{}/{}", key.campaign, key.id.in_log())
 }
 
 fn lines(differences: &[Difference]) -> String {

@@ -11,7 +11,8 @@
 //! | apply a campaign file; pause, resume, cancel, finish; change the pace | `steering/` |
 //! | preview a file, forecast how long it takes, import it; accept one message | `importing/` |
 //! | states of messages, what consumers report, progress of a run | `status/` |
-//! | dead letters; unknown messages, and settling them | `dead`, `unknown` |
+//! | dead letters by reason; unknown messages, and settling them | `dead`, `unknown` |
+//! | names that are similar to one that does not exist | `near` |
 //! | all messages of a campaign as CSV | `export/` |
 //! | back up the ledger | `backup` |
 //!
@@ -19,6 +20,7 @@
 //! functions: [`preview`], [`dry_run`], [`trial_message`], [`back_up`].
 
 mod error;
+mod near;
 mod queue_access;
 
 mod campaigns;
@@ -34,7 +36,10 @@ mod backup;
 mod export;
 
 pub use backup::{BackedUp, back_up};
-pub use campaigns::{CampaignRow, definition, distrust_notice, notices, paused_notice};
+pub use campaigns::{
+    CampaignList, CampaignRow, definition, distrust_notice, notices, paused_notice,
+};
+pub use dead::{DeadGroup, DeadLetters};
 pub use error::OperateError;
 pub use export::{CampaignExport, ExportWhich};
 pub use importing::{
@@ -51,7 +56,7 @@ pub use steering::{
     AppliedCampaign, Cancelled, PaceChange, Paced, QuotaChange, Replacing, Resumed, StateNow,
     Stopped,
 };
-pub use unknown::UnknownFinding;
+pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
 
 use std::sync::Arc;
 

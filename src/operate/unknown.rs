@@ -1,9 +1,33 @@
 //! Unknown messages, which may or may not have been sent, and how an operator settles them.
 
+use serde::Serialize;
+
 use crate::ledger::{MessageKey, UnknownRow};
 use crate::message::CampaignId;
 
+use super::campaigns::find;
+use super::dead::no_message;
 use super::{OperateError, Operations, ReadModels};
+
+/// The unknown messages of one campaign, or of all campaigns.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnknownMessages {
+    /// The oldest ones, oldest first.
+    pub messages: Vec<UnknownMessage>,
+    /// The number of all unknown messages.
+    pub total: u64,
+    /// The number of later unknown messages that are not in the list.
+    pub left_out: u64,
+}
+
+/// A message whose outcome is unknown, with the evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownMessage {
+    #[serde(flatten)]
+    pub row: UnknownRow,
+    /// Why the outcome is unknown, in a sentence.
+    pub meaning: &'static str,
+}
 
 /// The finding of an operator about an unknown message, such as from Twilio's console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +39,35 @@ pub enum UnknownFinding {
 }
 
 impl ReadModels {
-    /// The first `limit` unknown messages of one campaign or of all, oldest first, with the evidence.
+    /// The first `limit` unknown messages of one campaign or of all, oldest first, with the evidence; without a limit,
+    /// all.
     ///
     /// # Errors
     ///
-    /// An error when the ledger cannot be read.
+    /// [`OperateError::NoCampaign`] when there is no such campaign.
     pub async fn unknowns(
         &self,
         campaign: Option<&CampaignId>,
-        limit: usize,
-    ) -> Result<Vec<UnknownRow>, OperateError> {
-        Ok(self.ledger.unknown(campaign, limit).await?)
+        limit: Option<usize>,
+    ) -> Result<UnknownMessages, OperateError> {
+        if let Some(id) = campaign {
+            find(&self.ledger, id).await?;
+        }
+        let total = self.ledger.books(campaign).await?.unknown;
+        let limit = limit.unwrap_or(usize::MAX);
+        let rows = self.ledger.unknown(campaign, limit).await?;
+        Ok(UnknownMessages {
+            left_out: total.saturating_sub(rows.len() as u64),
+            messages: rows.into_iter().map(UnknownMessage::of).collect(),
+            total,
+        })
+    }
+}
+
+impl UnknownMessage {
+    fn of(row: UnknownRow) -> Self {
+        let meaning = row.reason.meaning();
+        Self { row, meaning }
     }
 }
 
@@ -35,7 +77,8 @@ impl Operations {
     ///
     /// # Errors
     ///
-    /// [`OperateError::NotUnknown`] when the message is not unknown: nothing has changed then.
+    /// [`OperateError::NotUnknown`] when the message is not unknown; [`OperateError::NoCampaign`] and
+    /// [`OperateError::NoMessage`] when there is no such campaign or message. Nothing has changed then.
     pub async fn settle_unknown(
         &self,
         key: &MessageKey,
@@ -44,6 +87,9 @@ impl Operations {
         let (was_sent, now) = (finding == UnknownFinding::Sent, self.clock.now());
         match self.ledger.settle_unknown(key, was_sent, now).await? {
             true => Ok(()),
+            false if self.ledger.find(key).await?.is_none() => {
+                Err(no_message(&self.ledger, key).await?)
+            }
             false => Err(OperateError::NotUnknown(key.clone())),
         }
     }

@@ -138,8 +138,8 @@ fn a_publishers_number_passes_the_checks_of_a_files() {
     let campaign = spring();
     let arrivals = Arrivals::of(&campaign);
     let table = [
-        ("+120255501", "no such number"),
-        ("+1202555017", "no such number"),
+        ("+120255501", "not a valid number"),
+        ("+1202555017", "not a valid number"),
         ("+999 123 4567", "not a phone number"),
         ("+12025550173 / +12025550174", "several numbers"),
     ];

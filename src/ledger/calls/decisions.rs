@@ -1,5 +1,4 @@
-//! Operators' decisions on unknown outcomes, on messages that have not begun, and on senders; and the list of dead
-//! letters.
+//! Operators' decisions on unknown outcomes, on messages that have not begun, and on senders.
 
 use jiff::Timestamp;
 
@@ -8,13 +7,8 @@ use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, values};
-use crate::ledger::{
-    DeadRow, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, Stray, UnknownRow,
-    UpcomingUndo,
-};
-use crate::message::{
-    Address, CampaignId, DeadReason, Event, Failure, FailureClass, StepName, masked,
-};
+use crate::ledger::{Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, UnknownRow};
+use crate::message::{Address, CampaignId, Event, StepName, masked};
 
 impl Ledger {
     /// Messages whose outcome is unknown, oldest first.
@@ -47,24 +41,6 @@ impl Ledger {
         let key = key.clone();
         let call = LedgerCall::named("settle_unknown");
         change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
-    }
-
-    /// Dead letters, oldest first: those of one campaign without strays, or all with strays.
-    pub async fn dead(&self, campaign: Option<&CampaignId>, limit: usize) -> Result<Vec<DeadRow>> {
-        let campaign = campaign.cloned();
-        look!(self, LedgerCall::named("dead"), |session| dead(
-            session,
-            campaign.as_ref(),
-            limit
-        ))
-    }
-
-    /// Records a delivery that is not a valid message. If the queue delivers it twice, it is recorded twice, because
-    /// two equal bodies may be two deliveries.
-    pub async fn record_stray(&self, stray: &Stray, now: Timestamp) -> Result<()> {
-        let stray = stray.clone();
-        let call = LedgerCall::named("record_stray");
-        change!(self, call, |session| record_stray(session, &stray, now))
     }
 
     /// Ends at most `limit` messages of a cancelled campaign as skipped: those that cannot have effects at Twilio,
@@ -207,88 +183,4 @@ async fn append(
                SELECT $1, $2, count(*), $3, $4 FROM journal WHERE campaign = $1 AND id = $2";
     let values = values![&key.campaign, &key.id, now, to_json(&event)?];
     session.execute(sql, values).await.map(drop)
-}
-
-pub(in crate::ledger) async fn record_stray(
-    session: &impl StoreSession,
-    stray: &Stray,
-    now: Timestamp,
-) -> Result<()> {
-    let sql = "INSERT INTO strays (campaign, reason, detail, body, at) VALUES ($1, $2, $3, $4, $5)";
-    let values = values![
-        &stray.campaign,
-        stray.reason.as_str(),
-        stray.detail.as_str(),
-        stray.body.as_str(),
-        now,
-    ];
-    session.execute(sql, values).await.map(drop)
-}
-
-const LETTERS: &str =
-    "SELECT o.campaign, o.id, o.at, o.detail, m.address, o.attempts, u.tries, u.due_at,
-        o.number, NULL
-    FROM outcomes o JOIN messages m ON m.campaign = o.campaign AND m.id = o.id
-        LEFT JOIN undos u ON u.campaign = o.campaign AND u.id = o.id
-    WHERE o.outcome = 'dead'";
-
-const STRAYS: &str =
-    "SELECT campaign, NULL, at, detail, NULL, 0, NULL, NULL, number, reason FROM strays";
-
-async fn dead(
-    session: &impl StoreSession,
-    campaign: Option<&CampaignId>,
-    limit: usize,
-) -> Result<Vec<DeadRow>> {
-    let in_order = "ORDER BY 3, 9 LIMIT $1";
-    match campaign {
-        Some(id) => {
-            let sql = format!("{LETTERS} AND o.campaign = $2 {in_order}");
-            session.query(&sql, values![limit, id], letter).await
-        }
-        None => {
-            let sql = format!("{LETTERS} UNION ALL {STRAYS} {in_order}");
-            session.query(&sql, values![limit], letter).await
-        }
-    }
-}
-
-/// A dead message, or a stray, which has no id.
-fn letter(row: &StoreRow<'_>) -> Result<DeadRow> {
-    if row.str_or_none(1)?.is_none() {
-        let reason: DeadReason = row.word(9)?;
-        return Ok(DeadRow {
-            campaign: row.campaign(0)?,
-            id: None,
-            customer: None,
-            attempts: 0,
-            at: row.time(2)?,
-            failure: Failure::new(FailureClass::Permanent(reason), row.text(3)?),
-            reason,
-            undo: None,
-        });
-    }
-    let Ending::Dead { reason, failure } = row.json(3)? else {
-        return Err(LedgerError::Damaged(
-            "the outcome column of a message is dead, and its detail is not".to_owned(),
-        ));
-    };
-    let key = row.key(0)?;
-    let due = row.time_or_none(7)?;
-    let undo = due.map(|due| {
-        Ok::<_, LedgerError>(UpcomingUndo {
-            tries: row.small(6)?,
-            due,
-        })
-    });
-    Ok(DeadRow {
-        campaign: key.campaign,
-        id: Some(key.id),
-        customer: Some(masked(row.str(4)?)),
-        attempts: row.small(5)?,
-        at: row.time(2)?,
-        failure: *failure,
-        reason,
-        undo: undo.transpose()?,
-    })
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::look;
+use crate::ledger::columns::message_id;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Books, DueTimes, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow,
     Result, Standing,
 };
-use crate::message::{CampaignId, Failure, WaitReason};
+use crate::message::{CampaignId, Failure, MessageId, WaitReason};
 
 impl Ledger {
     /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
@@ -88,6 +89,23 @@ impl Ledger {
         look!(in snapshot, self, LedgerCall::named("find"), |session| find(session, &key))
     }
 
+    /// The ids of a campaign's messages that are next to this id in alphabetical order: at most `limit` before it, and as
+    /// many after it.
+    pub async fn ids_beside(&self, key: &MessageKey, limit: usize) -> Result<Vec<MessageId>> {
+        let key = key.clone();
+        look!(self, LedgerCall::named("ids_beside"), |session| async {
+            let of = values![&key.campaign, &key.id, limit];
+            let read = |row: &StoreRow<'_>| message_id(row.str(0)?);
+            let before = "SELECT id FROM messages WHERE campaign = $1 AND id < $2
+                          ORDER BY id DESC LIMIT $3";
+            let after = "SELECT id FROM messages WHERE campaign = $1 AND id > $2
+                         ORDER BY id LIMIT $3";
+            let mut ids = session.query(before, of, read).await?;
+            ids.extend(session.query(after, of, read).await?);
+            Ok(ids)
+        })
+    }
+
     /// The messages of a campaign in the order of acceptance, beginning after the number `after` (0 for the first
     /// page). Messages that are accepted meanwhile may be missed.
     pub async fn page(
@@ -124,7 +142,7 @@ impl Ledger {
     }
 }
 
-/// Each term is one scan of an index that begins with the campaign. All terms are one statement, and so one snapshot.
+/// Each term but one is one scan of an index that begins with the campaign. All terms are one statement, and so one snapshot.
 const TERMS: &str = "
     SELECT campaign, 'accepted', NULL, count(*) FROM messages {where} GROUP BY campaign
     UNION ALL SELECT campaign, state, reason, count(*) FROM turns {where}
@@ -132,6 +150,9 @@ const TERMS: &str = "
     UNION ALL SELECT campaign, outcome, reason, count(*) FROM outcomes {where}
         GROUP BY campaign, outcome, reason
     UNION ALL SELECT campaign, 'rejected', reason, count(*) FROM rejects {where}
+        GROUP BY campaign, reason
+    -- The refused deliveries have no index: they are few.
+    UNION ALL SELECT campaign, 'refused', reason, count(*) FROM strays {where}
         GROUP BY campaign, reason
     UNION ALL SELECT campaign, 'twice', NULL, count(*) FROM
         -- From the open ones, which are few at the end.

@@ -10,6 +10,7 @@ mod backup;
 mod campaigns;
 mod coming_back;
 mod consumers;
+mod dead;
 mod decisions;
 mod intake;
 mod looking;
@@ -23,7 +24,7 @@ pub use backup::BackupSource;
 pub(super) use campaigns::{all as all_campaigns, finish, one as one_campaign};
 pub(super) use coming_back::next_due;
 pub(super) use consumers::{end as end_consumer, show};
-pub(super) use decisions::record_stray;
+pub(super) use dead::record_stray;
 pub(super) use ownership::{draw, raise};
 pub(super) use upkeep::{broker_lost_at, record_damaged, touch};
 

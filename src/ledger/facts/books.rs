@@ -16,6 +16,8 @@ use crate::ledger::{LedgerError, Result};
 pub struct Books {
     /// Rows read from files by all imports.
     pub rows: u64,
+    /// Publishers' messages that were refused on arrival. They are not accepted, and are in no other term.
+    pub refused: BTreeMap<DeadReason, u64>,
     /// Messages that the ledger has recorded.
     pub accepted: u64,
     /// Messages that imports have counted as accepted: all except publishers'.
@@ -50,6 +52,7 @@ impl Books {
     pub(in crate::ledger) fn add(&mut self, of: &str, reason: Option<&str>, n: u64) -> Result<()> {
         match of {
             "rows" => self.rows += n,
+            "refused" => return add(&mut self.refused, reason, n),
             "accepted" => self.accepted += n,
             "imported" => self.imported += n,
             "twice" => self.twice += n,
@@ -161,6 +164,12 @@ impl Books {
 
     /// The sum over all reasons.
     #[must_use]
+    pub fn refused_total(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
@@ -169,6 +178,7 @@ impl Books {
 impl std::ops::AddAssign<&Books> for Books {
     fn add_assign(&mut self, other: &Self) {
         self.rows += other.rows;
+        add_all(&mut self.refused, &other.refused);
         self.accepted += other.accepted;
         self.imported += other.imported;
         self.twice += other.twice;

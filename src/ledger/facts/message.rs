@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::standing::{Ending, Standing};
 use crate::message::{
-    Address, CampaignId, DeadReason, Effects, Event, Failure, Message, MessageId, UnknownReason,
-    WaitReason,
+    Address, CampaignId, Effects, Event, Failure, Message, MessageId, UnknownReason, WaitReason,
 };
 
 /// How much earlier than its due time a waiting message is taken when the queue delivers it: the queue's clock is not
@@ -266,26 +265,6 @@ pub enum UndoSettlement {
     Released { due: Timestamp },
 }
 
-/// When the undo of a stuck message is next retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct UpcomingUndo {
-    /// How often it was retried so far.
-    pub tries: u32,
-    pub due: Timestamp,
-}
-
-/// A delivery that is not a valid message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stray {
-    /// The campaign from whose queue it came.
-    pub campaign: CampaignId,
-    pub reason: DeadReason,
-    /// What is wrong with it.
-    pub detail: String,
-    /// The body's first kilobyte.
-    pub body: String,
-}
-
 /// A message of which it is unknown whether it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnknownRow {
@@ -308,22 +287,4 @@ pub struct PageRow {
     pub accepted_at: Timestamp,
     pub attempts: u32,
     pub standing: Standing,
-}
-
-/// One dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeadRow {
-    pub campaign: CampaignId,
-    /// None for a delivery that was not a valid message.
-    pub id: Option<MessageId>,
-    /// Masked.
-    pub customer: Option<String>,
-    /// Failed attempts, the last one included; 0 for a delivery that was not a valid message.
-    pub attempts: u32,
-    pub at: Timestamp,
-    pub failure: Failure,
-    pub reason: DeadReason,
-    /// The next retry of the undo, for a stuck message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub undo: Option<UpcomingUndo>,
 }

@@ -4,6 +4,7 @@ mod backlog;
 mod books;
 mod campaign;
 mod consumers;
+mod dead;
 mod imports;
 mod message;
 mod standing;
@@ -18,15 +19,16 @@ pub use campaign::{
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
 };
+pub use dead::{DeadCount, DeadRow, Stray, UpcomingUndo};
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow, Superseded,
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, DeadRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
-    OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stray, Stuck, Taken, UNDO_AFTER,
-    UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    Acceptance, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stuck, Taken, UNDO_AFTER,
+    UndoSettlement, UnknownRow, Wake,
 };
 pub use standing::{Ending, Standing};
 pub use upkeep::{

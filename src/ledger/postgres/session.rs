@@ -24,6 +24,12 @@ fn parameters<'a>(values: &'a [SqlValue<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
 impl<C: GenericClient> StoreSession for PostgresSession<'_, C> {
     const TURNS_COUNT_EVENTS: bool = true;
 
+    fn json_field(column: &str, path: &[&str]) -> String {
+        // A U+0000 in any other field would make the server refuse the whole text.
+        let readable = format!(r"replace({column}, '\u0000', '\ufffd')");
+        format!("(CAST({readable} AS JSON) #>> '{{{}}}')", path.join(","))
+    }
+
     async fn query<T: Send>(
         &self,
         sql: &str,

@@ -46,6 +46,10 @@ impl SqliteSession<'_> {
 impl StoreSession for SqliteSession<'_> {
     const TURNS_COUNT_EVENTS: bool = false;
 
+    fn json_field(column: &str, path: &[&str]) -> String {
+        format!("json_extract({column}, '$.{}')", path.join("."))
+    }
+
     fn query<T: Send>(
         &self,
         sql: &str,

@@ -3,6 +3,7 @@
 use crate::intake::enqueue;
 use crate::ledger::{Acceptance, Publication};
 use crate::message::Message;
+use crate::operate::campaigns::with_near;
 use crate::operate::{OperateError, Operations};
 use crate::queue::Queue;
 
@@ -23,7 +24,10 @@ impl Operations {
         let campaign = message.campaign.clone();
         let now = self.clock.now();
         let one = std::slice::from_ref(&message);
-        let accepted = self.ledger.accept(&campaign, one, None, now, now).await?;
+        let accepted = match self.ledger.accept(&campaign, one, None, now, now).await {
+            Ok(accepted) => accepted,
+            Err(error) => return Err(with_near(&self.ledger, error).await),
+        };
         let acceptance = accepted.into_iter().next();
         let acceptance = acceptance.unwrap_or(Acceptance::Known { queued: false });
         if acceptance == Acceptance::Accepted {

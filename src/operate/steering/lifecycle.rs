@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ledger::{Actor, CampaignRecord, CampaignState, ConsumerRow, StateChange, Transition};
 use crate::message::CampaignId;
-use crate::operate::campaigns::find;
+use crate::operate::campaigns::{find, with_near};
 use crate::operate::{OperateError, Operations, QueueAccess};
 use crate::outcomes::{FinishedBy, finish};
 
@@ -109,7 +110,7 @@ impl Operations {
         let by = self.by.clone();
         let change = StateChange::Resume { by };
         let now = self.clock.now();
-        let (record, changed) = match self.ledger.change_state(campaign, &change, now).await? {
+        let (record, changed) = match self.change(campaign, &change, now).await? {
             Transition::Made(record) => (record, true),
             Transition::Already(record) => (record, false),
             Transition::Refused(record) => return Err(refused(record, "resumed")),
@@ -186,6 +187,18 @@ impl Operations {
         }
     }
 
+    async fn change(
+        &self,
+        campaign: &CampaignId,
+        change: &StateChange,
+        now: Timestamp,
+    ) -> Result<Transition, OperateError> {
+        match self.ledger.change_state(campaign, change, now).await {
+            Ok(transition) => Ok(transition),
+            Err(error) => Err(with_near(&self.ledger, error).await),
+        }
+    }
+
     async fn stop(
         &self,
         campaign: &CampaignId,
@@ -194,7 +207,7 @@ impl Operations {
         waiting: &(dyn Fn(&[ConsumerRow]) + Send + Sync),
     ) -> Result<Stopped, OperateError> {
         let now = self.clock.now();
-        let (record, changed) = match self.ledger.change_state(campaign, change, now).await? {
+        let (record, changed) = match self.change(campaign, change, now).await? {
             Transition::Made(record) => (record, true),
             // Waits in every case: the operator who stopped the campaign may not have waited.
             Transition::Already(record) => (record, false),

@@ -1,5 +1,8 @@
 //! `--help` says what each command takes.
 
+use clap::{CommandFactory, Parser};
+use flexcast::cli::Cli;
+
 use crate::support::flexcast::Place;
 
 /// Each command, and what its help must name.
@@ -91,9 +94,10 @@ const HELP: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["campaign", "apply"], &["<FILE>", "--json"]),
-    (&["campaign", "list"], &["--json"]),
+    (&["campaign", "list"], &["--limit", "--json"]),
+    (&["unknown", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
     (&["campaign", "show"], &["<CAMPAIGN>", "--json"]),
-    (&["status"], &["[CAMPAIGN]", "--json"]),
+    (&["status"], &["[CAMPAIGN]", "--limit", "--json"]),
     (&["dead", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
     (&["dead", "show"], &["<CAMPAIGN>", "<ID>", "--json"]),
     (
@@ -129,6 +133,77 @@ fn every_command_says_what_it_takes() {
             );
         }
         assert_eq!(ran.err, "");
+    }
+}
+
+/// Every command that does something, with the words before it.
+fn commands() -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    let mut left = vec![Cli::command()];
+    let mut names = vec![Vec::new()];
+    while let (Some(command), Some(name)) = (left.pop(), names.pop()) {
+        if !command.has_subcommands() {
+            all.push(name);
+            continue;
+        }
+        for below in command.get_subcommands() {
+            let mut words = name.clone();
+            words.push(below.get_name().to_owned());
+            left.push(below.clone());
+            names.push(words);
+        }
+    }
+    all
+}
+
+/// What `--help` prints below a heading.
+fn below(help: &str, heading: &str) -> String {
+    let lines = help
+        .lines()
+        .skip_while(|line| *line != format!("{heading}:"));
+    let part = lines
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with(' '));
+    let part: Vec<_> = part.collect();
+    assert!(!part.is_empty(), "{heading} in {help}");
+    part.join("\n")
+}
+
+#[test]
+fn the_options_of_every_command_stand_apart_and_an_example_can_be_run() {
+    let place = Place::new();
+    let all = commands();
+    assert!(all.len() > 20, "{all:?}");
+    for name in all {
+        let mut arguments: Vec<&str> = name.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = place.run(&arguments).ends_with(0).out;
+        let global = below(&help, "Global options");
+        assert!(
+            global.contains("--state") && global.contains("--config"),
+            "{help}"
+        );
+        let own = below(&help, "Options");
+        assert!(
+            !own.contains("--state") && !own.contains("--config"),
+            "{help}"
+        );
+        if ["completions", "man"].contains(&name[0].as_str()) {
+            continue;
+        }
+        let example = below(&help, "Example");
+        let example = example.trim();
+        let command = example.split(" > ").next().unwrap_or_default();
+        let words = shell_words::split(command).expect("a command of a shell");
+        let begins = [vec!["flexcast".to_owned()], name].concat();
+        assert!(words.starts_with(&begins), "{example}");
+        let parsed = Cli::try_parse_from(&words).map(drop);
+        assert!(
+            parsed.is_ok(),
+            "{example}: {}",
+            parsed.expect_err("an error")
+        );
+        assert!(example.len() <= 78, "{example}");
     }
 }
 

@@ -134,8 +134,10 @@ fn what_is_there_can_be_listed_and_shown_beside_work() {
         .run(&["campaign", "list", "--json"])
         .ends_with(0)
         .json();
-    assert_eq!(listed[0]["id"], "spring");
-    assert_eq!(listed[0]["state"], "running");
+    let listed = &listed["campaigns"][0];
+    assert_eq!(listed["id"], "spring");
+    assert_eq!(listed["state"], "running");
+    assert_eq!(listed["accepted"], 0);
     let shown = place
         .run(&["campaign", "show", "spring", "--json"])
         .ends_with(0)

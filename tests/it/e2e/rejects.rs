@@ -111,8 +111,9 @@ fn rejected_rows_are_mended_in_place_and_imported_again_and_everybody_is_reached
 fn a_file_with_too_many_rejects_is_refused_before_anything_is_taken() {
     let twilio = FakeTwilio::start();
     let place = place(&twilio);
-    let table: [(&[&str], i32); 6] = [
+    let table: [(&[&str], i32); 7] = [
         (&["--strict"], 65),
+        (&["--strict", "--max-rejects", "4"], 2),
         (&["--max-rejects", "5%"], 65),
         (&["--max-rejects", "3"], 65),
         (&["--max-rejects", "few"], 2),
@@ -130,10 +131,32 @@ fn a_file_with_too_many_rejects_is_refused_before_anything_is_taken() {
                 ran.err
             );
             assert!(ran.err.contains("row_malformed 2"), "{}", ran.err);
+            assert!(ran.err.contains("nothing was imported"), "{}", ran.err);
             assert_eq!(place.status("spring")["accepted"], json!(0), "{flags:?}");
         }
     }
     assert_eq!(place.status("spring")["accepted"], json!(2));
+}
+
+/// A script reads the counts, or chooses `--strict`.
+#[test]
+fn without_a_rule_the_good_rows_are_imported_and_the_counts_say_what_was_rejected() {
+    let twilio = FakeTwilio::start();
+    let place = place(&twilio);
+    let ran = place.run(&IMPORT).ends_with(0);
+    let counts = ran.json();
+    assert_eq!(
+        (&counts["rows"], &counts["rejected"]),
+        (&json!(6), &json!(4))
+    );
+    assert!(
+        ran.err.contains("6 rows, 2 accepted, 4 rejected"),
+        "{}",
+        ran.err
+    );
+    place.write("none.csv", "Name;Phone\r\nBob;12\r\n");
+    let ran = place.run(&["import", "spring", "none.csv", "--json"]);
+    assert_eq!(ran.ends_with(65).json()["rejected"], json!(1));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn paced(pace: &str) -> String {
 
 #[track_caller]
 fn says(ran: &Ran, sentence: &str) {
-    let all = format!("{}{}", ran.out, ran.err);
+    let all = format!("{}{}", ran.words(), ran.err);
     assert!(
         all.contains(sentence),
         "{sentence:?} should stand in: {all}"
@@ -76,7 +76,7 @@ fn a_paused_campaign_says_who_why_and_how_it_goes_on_wherever_it_is_shown() {
         let refused = place.run(&["campaign", command, "spring"]).ends_with(78);
         says(&refused, "spring is finished");
         let nobody = place.run(&["campaign", command, "autumn"]).ends_with(78);
-        says(&nobody, "there is no campaign autumn");
+        says(&nobody, "there is no campaign \"autumn\"");
     }
 }
 

@@ -23,7 +23,7 @@ fn two_unknowns(twilio: &FakeTwilio) -> (Place, [String; 2]) {
     place.work(&["--until-idle"]).ended().ends_with(1);
     let listed = place.run(&["unknown", "list", "--json"]).ends_with(0);
     let listed = listed.json();
-    let rows = listed.as_array().expect("a list");
+    let rows = listed["messages"].as_array().expect("a list");
     let ids: Vec<String> = rows
         .iter()
         .map(|row| row["id"].as_str().expect("an id").to_owned())
@@ -45,7 +45,12 @@ fn an_unknown_is_listed_with_its_evidence_and_without_the_number() {
     balanced(&books);
     assert_eq!(books["unknown"], json!(2), "{books}");
     let listed = place.run(&["unknown", "list", "spring", "--json"]);
-    for row in listed.ends_with(0).json().as_array().expect("a list") {
+    let listed = listed.ends_with(0).json();
+    assert_eq!(
+        (&listed["total"], &listed["left_out"]),
+        (&json!(2), &json!(0))
+    );
+    for row in listed["messages"].as_array().expect("a list") {
         assert_eq!(row["campaign"], "spring");
         let evidence = row["evidence"].as_str().expect("evidence");
         assert!(evidence.starts_with("conversation_message: "), "{evidence}");
@@ -55,8 +60,14 @@ fn an_unknown_is_listed_with_its_evidence_and_without_the_number() {
     let table = place.run(&["unknown", "list"]).ends_with(0).out;
     assert!(ids.iter().all(|id| table.contains(id)), "{table}");
     assert!(!table.contains("55501"), "a number is shown: {table}");
-    let none = place.run(&["unknown", "list", "autumn", "--json"]);
-    assert_eq!(none.ends_with(0).json(), json!([]));
+    let one = place.run(&["unknown", "list", "spring", "--limit", "1"]);
+    let one = one.ends_with(0).out;
+    assert!(one.contains("1 later ones are left out"), "{one}");
+    assert!(
+        one.contains("flexcast unknown list spring --limit 2"),
+        "{one}"
+    );
+    assert!(one.contains("flexcast unknown settle spring"), "{one}");
 }
 
 #[test]

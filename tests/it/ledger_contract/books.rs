@@ -1,18 +1,16 @@
-//! The books, and the dead letters.
+//! The books.
 
 use std::collections::BTreeSet;
 
-use flexcast::ledger::{Acceptance, Ending, Lease, LeasedMessage, Ledger, Settlement, Stray, Wake};
-use flexcast::message::{
-    CampaignId, DeadReason, FailureClass, SkipReason, UnknownReason, WaitReason,
-};
+use flexcast::ledger::{Acceptance, Ending, Lease, LeasedMessage, Ledger, Settlement, Wake};
+use flexcast::message::{CampaignId, DeadReason, SkipReason, UnknownReason, WaitReason};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::fixture::{
-    apply_spring, at, campaign, dead, deferred, done, ended, key, lease, message, message_to,
+    apply_spring, at, campaign, dead, deferred, done, ended, lease, message, message_to, refuse,
     retry, settle, spring, take,
 };
 
@@ -59,6 +57,29 @@ pub(super) async fn every_term_is_counted(ledger: &Ledger) {
     assert_eq!(books.skipped, expected.into());
     assert_eq!(books.dead, [(DeadReason::Exhausted, 1)].into());
     assert_eq!((books.open(), books.over(), books.imbalance()), (4, 7, 0));
+}
+
+/// What is refused on arrival was never accepted: the books balance without it.
+pub(super) async fn refused_deliveries_are_a_term_of_their_own(ledger: &Ledger) {
+    apply_spring(ledger).await;
+    let lease = lease(ledger, &message(1), at(0)).await;
+    settle(ledger, &lease, &done(), at(1)).await;
+    for (n, reason) in (2..).zip([
+        DeadReason::Malformed,
+        DeadReason::WrongVersion,
+        DeadReason::Malformed,
+    ]) {
+        refuse(ledger, &spring(), reason, n).await;
+    }
+    let autumn = CampaignId::parse("autumn").expect("an id");
+    refuse(ledger, &autumn, DeadReason::NoCampaign, 9).await;
+    let books = ledger.books(Some(&spring())).await.expect("it answers");
+    let expected = [(DeadReason::Malformed, 2), (DeadReason::WrongVersion, 1)];
+    assert_eq!(books.refused, expected.into());
+    assert_eq!((books.accepted, books.done, books.dead_total()), (1, 1, 0));
+    assert!(books.balance(), "{books:?}");
+    let all = ledger.books(None).await.expect("it answers");
+    assert_eq!((all.accepted, all.refused_total()), (1, 4));
 }
 
 pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &Ledger) {
@@ -172,41 +193,4 @@ impl Walk {
             self.over += 1;
         }
     }
-}
-
-pub(super) async fn dead_letters_are_listed_oldest_first_with_the_strays(ledger: &Ledger) {
-    apply_spring(ledger).await;
-    for (n, seconds) in [(1, 30), (2, 10)] {
-        let lease = lease(ledger, &message(n), at(0)).await;
-        let settlement = ended(dead(DeadReason::Rejected));
-        settle(ledger, &lease, &settlement, at(seconds)).await;
-    }
-    let stray = Stray {
-        campaign: CampaignId::parse("autumn").expect("an id"),
-        reason: DeadReason::Malformed,
-        detail: "EOF while parsing".to_owned(),
-        body: "{".to_owned(),
-    };
-    ledger
-        .record_stray(&stray, at(20))
-        .await
-        .expect("it is kept");
-
-    let rows = ledger.dead(None, 9).await.expect("it answers");
-    let times: Vec<_> = rows.iter().map(|row| row.at).collect();
-    assert_eq!(times, [at(10), at(20), at(30)]);
-    assert_eq!(rows[0].id, Some(key(2).id));
-    assert_eq!(rows[0].customer.as_deref(), Some("+1******0002"));
-    assert_eq!(
-        (rows[0].attempts, rows[0].reason),
-        (1, DeadReason::Rejected)
-    );
-    assert_eq!((&rows[1].campaign, &rows[1].id), (&stray.campaign, &None));
-    let malformed = FailureClass::Permanent(DeadReason::Malformed);
-    assert_eq!(rows[1].failure.class, malformed);
-    assert_eq!(rows[1].failure.detail, stray.detail);
-
-    let spring_alone = ledger.dead(Some(&spring()), 9).await.expect("it answers");
-    assert_eq!(spring_alone, [rows[0].clone(), rows[2].clone()]);
-    assert_eq!(ledger.dead(None, 2).await.expect("it answers"), rows[..2]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flexcast::ledger::{
     Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
-    Taken, Transition, Wake,
+    Stray, Taken, Transition, Wake,
 };
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, Effects, Event, Failure, FailureClass, Message,
@@ -202,6 +202,23 @@ pub(super) fn happened() -> Event {
         adopted: false,
         foreign: false,
     }
+}
+
+/// A delivery from the queue of this campaign is refused.
+pub(super) async fn refuse(
+    ledger: &Ledger,
+    campaign: &CampaignId,
+    reason: DeadReason,
+    seconds: i64,
+) {
+    let stray = Stray {
+        campaign: campaign.clone(),
+        reason,
+        detail: "EOF while parsing".to_owned(),
+        body: "{".to_owned(),
+    };
+    let recording = ledger.record_stray(&stray, at(seconds)).await;
+    recording.expect("it is kept");
 }
 
 /// Something is recorded under the lease.

@@ -4,6 +4,7 @@ mod backlogs;
 mod books;
 mod campaigns;
 mod coming_back;
+mod dead;
 mod deciding;
 mod finishing;
 mod fixture;
@@ -124,7 +125,11 @@ on_every_store! {
     books::every_term_is_counted,
     books::the_books_of_one_campaign_are_its_own,
     books::the_books_balance_whatever_happens,
-    books::dead_letters_are_listed_oldest_first_with_the_strays,
+    books::refused_deliveries_are_a_term_of_their_own,
+    dead::letters_are_listed_latest_first_with_the_refused_ones,
+    dead::letters_are_counted_by_reason_step_and_code,
+    dead::a_detail_that_a_database_cannot_read_is_counted,
+    dead::ids_beside_one_are_found,
     deciding::an_unknown_that_was_sent_is_done,
     deciding::an_unknown_that_was_not_sent_goes_on_at_its_step,
     deciding::a_campaign_is_read_page_by_page,

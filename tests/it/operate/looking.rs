@@ -1,9 +1,9 @@
 //! Read models: where messages are, what failed, and what a run came to.
 
-use flexcast::message::MessageId;
-use flexcast::operate::{CampaignProgress, OperateError, PausedRun, RunOutcome};
+use flexcast::message::{DeadReason, UnknownReason};
+use flexcast::operate::{CampaignProgress, PausedRun, Replacing, RunOutcome};
 
-use super::{Desk, dead, done, key, spring, unknown};
+use super::{Desk, campaign_id, dead, done, spring, unknown};
 
 #[tokio::test]
 async fn a_status_has_the_books_the_queue_and_the_state() {
@@ -41,26 +41,20 @@ async fn a_status_has_the_books_the_queue_and_the_state() {
 }
 
 #[tokio::test]
-async fn dead_letters_and_unknowns_are_listed_with_their_reasons() {
+async fn unknowns_are_listed_with_their_evidence() {
     let desk = Desk::with_spring().await;
     desk.accept(3).await;
-    desk.end(1, dead()).await;
-    desk.end(2, dead()).await;
+    desk.end(2, unknown()).await;
     desk.end(3, unknown()).await;
     let read = desk.read();
-    let rows = read.dead_letters(Some(&spring()), 10).await;
-    let rows = rows.expect("a list");
-    let ids: Vec<_> = rows.iter().filter_map(|row| row.id.as_ref()).collect();
-    assert_eq!(ids, [&key(1).id, &key(2).id]);
-    assert_eq!(rows[0].failure.detail, "Twilio refused");
-    assert_eq!(read.dead_letters(None, 1).await.expect("a list").len(), 1);
-    let unknowns = read.unknowns(None, 10).await.expect("a list");
-    assert_eq!(unknowns.len(), 1);
-    assert_eq!(unknowns[0].evidence, "two look-ups");
-    let mut nobody = key(1);
-    nobody.id = MessageId::parse("crm-9").expect("an id");
-    let missing = read.message(&nobody).await.expect_err("there is none");
-    assert!(matches!(missing, OperateError::NoMessage(_)), "{missing:?}");
+    let all = read.unknowns(None, None).await.expect("a list");
+    assert_eq!((all.messages.len(), all.total, all.left_out), (2, 2, 0));
+    assert_eq!(all.messages[0].row.evidence, "two look-ups");
+    assert_eq!(all.messages[0].meaning, UnknownReason::NotFound.meaning());
+    let one = read.unknowns(Some(&spring()), Some(1)).await;
+    let one = one.expect("a list");
+    assert_eq!(one.messages, all.messages[..1]);
+    assert_eq!((one.total, one.left_out), (2, 1));
 }
 
 #[tokio::test]
@@ -69,13 +63,26 @@ async fn a_list_has_a_row_for_each_campaign() {
     desk.accept(4).await;
     desk.end(1, dead()).await;
     desk.end(2, done()).await;
-    let rows = desk.read().campaign_rows().await.expect("a list");
-    let [row] = &rows[..] else {
-        panic!("{rows:?}");
+    desk.refuse(DeadReason::Malformed).await;
+    let autumn = flexcast::campaign::Campaign {
+        id: campaign_id("autumn"),
+        ..super::spring_file()
+    };
+    let applying = desk.operations();
+    let applied = applying.apply(autumn, &Replacing::default(), &|_| {}).await;
+    applied.expect("it is applied");
+    let list = desk.read().campaign_list(None).await.expect("a list");
+    let [row, other] = &list.campaigns[..] else {
+        panic!("{list:?}");
     };
     let counts = (row.accepted, row.open, row.done, row.dead, row.unknown);
     assert_eq!(counts, (4, 2, 1, 1, 0));
+    assert_eq!((row.skipped, row.refused), (0, 1));
+    assert_eq!((other.accepted, other.open), (0, 0));
     assert_eq!(desk.read().open_messages(&spring()).await.ok(), Some(2));
+    let latest = desk.read().campaign_list(Some(1)).await.expect("a list");
+    assert_eq!((latest.total, latest.left_out), (2, 1));
+    assert_eq!(latest.campaigns[0].record.id.as_str(), "autumn");
 }
 
 #[tokio::test]

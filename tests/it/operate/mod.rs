@@ -1,5 +1,6 @@
 //! The operators' door without a process: operations and read models on a ledger and a queue in memory.
 
+mod dead;
 mod export;
 mod importing;
 mod looking;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use flexcast::campaign::Campaign;
 use flexcast::clock::Clock;
 use flexcast::ledger::{
-    Acceptance, Actor, Ending, Ledger, MessageKey, Settlement, Standing, Taken,
+    Acceptance, Actor, Ending, Ledger, MessageKey, Settlement, Standing, Stray, Taken,
 };
 use flexcast::message::{
     CampaignId, DeadReason, Failure, FailureClass, Message, MessageId, UnknownReason,
@@ -91,6 +92,18 @@ impl Desk {
         settling.await.expect("the lease is good");
     }
 
+    /// Refuses a delivery of the campaign's queue as a consumer does.
+    async fn refuse(&self, reason: DeadReason) {
+        let stray = Stray {
+            campaign: spring(),
+            reason,
+            detail: "missing field `customer`".to_owned(),
+            body: "{}".to_owned(),
+        };
+        let recording = self.ledger.record_stray(&stray, self.clock.now()).await;
+        recording.expect("it is recorded");
+    }
+
     async fn standing(&self, n: u32) -> Standing {
         let record = self.read().message(&key(n)).await;
         record.expect("it is known").standing
@@ -98,7 +111,11 @@ impl Desk {
 }
 
 fn spring() -> CampaignId {
-    CampaignId::parse("spring").expect("an id")
+    campaign_id("spring")
+}
+
+fn campaign_id(id: &str) -> CampaignId {
+    CampaignId::parse(id).expect("an id")
 }
 
 fn spring_file() -> Campaign {

@@ -139,7 +139,7 @@ async fn a_campaign_that_nobody_applied_is_named_by_every_operation() {
     ];
     for (at, error) in errors.into_iter().enumerate() {
         assert!(
-            matches!(&error, Some(OperateError::NoCampaign(id)) if *id == summer),
+            matches!(&error, Some(OperateError::NoCampaign { id, .. }) if *id == summer),
             "{at}: {error:?}"
         );
     }

@@ -49,3 +49,10 @@ impl Place {
         }
     }
 }
+
+impl Ran {
+    /// Standard output with a single blank between two words: a sentence may continue on the next line.
+    pub(crate) fn words(&self) -> String {
+        self.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}

@@ -98,7 +98,8 @@ fn is_finished(left: &Left, age: Age) {
         .run(&["unknown", "list", "--json"])
         .ends_with(0)
         .json();
-    assert_eq!(messages(&found), unknown, "{found}");
+    let found = &found["messages"];
+    assert_eq!(messages(found), unknown, "{found}");
     settle(left, &unknown);
     place.work(&["--until-idle"]).ended().ends_with(0);
 
@@ -200,16 +201,17 @@ fn are_listed(left: &Left) {
         .run(&["dead", "list", "--json"])
         .ends_with(0)
         .json();
+    let found = &found["letters"];
     let told = &left.told["dead"];
     assert!(
         list(told).iter().any(|row| row["reason"] == "stuck"),
         "{told}"
     );
     assert!(
-        !list(&found).iter().any(|row| row["reason"] == "stuck"),
+        !list(found).iter().any(|row| row["reason"] == "stuck"),
         "{found}"
     );
-    assert_eq!(reasons(&found), reasons(told));
+    assert_eq!(reasons(found), reasons(told));
 }
 
 /// The messages of a campaign and their customers.

@@ -30,8 +30,8 @@ pub fn hold(path: &Path) -> Result<Hold> {
     let unusable = |error| LedgerError::Unavailable(format!("{}: {error}", lock.display()));
     let Some(mut file) = locked(&lock, File::try_lock).map_err(unusable)? else {
         return Err(LedgerError::Held(format!(
-            "the ledger {} is held by another work or send{}: wait until it ends; \
-             several consumers at once need PostgreSQL (set DATABASE_URL)",
+            "the ledger {} is in use by another work or send{}: wait until it ends. `status`, `import` and the other \
+             commands work meanwhile. Several consumers at once need PostgreSQL (set DATABASE_URL)",
             path.display(),
             holder(&lock)
         )));
