@@ -6,6 +6,7 @@ mod campaign;
 mod consumers;
 mod imports;
 mod message;
+mod open;
 mod upkeep;
 
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
@@ -27,6 +28,7 @@ pub use message::{
     MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray,
     Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
+pub use open::OpenMessages;
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
 };
