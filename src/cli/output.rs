@@ -14,7 +14,7 @@ use crate::ledger::{DamagedRow, ImportReport, RejectedRow};
 use crate::operate::{CampaignReport, Imbalance};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
-use crate::telemetry::{printable, printable_json};
+use crate::telemetry::{printable, printable_json, write_lines};
 use crate::twilio::AwayPart;
 
 pub(super) use super::listing::{brief, table};
@@ -32,7 +32,7 @@ pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
 
 /// Writes a line on standard error, for `tell!`.
 pub(super) fn tell(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
+    let _ = write_lines(&format!("{}\n", printable(&line.to_string())));
 }
 
 /// Prints one JSON document on standard output.

@@ -12,6 +12,7 @@ use crate::campaign::parse_duration;
 use crate::clock::Clock;
 use crate::simulator::{Faults, RequestLimits, Settings, Simulator};
 
+use super::voice::Voice;
 use super::{ExitCode, Problem, signals};
 
 /// Serve a fake Twilio, with Twilio's behaviour, limits and faults.
@@ -109,7 +110,7 @@ impl SimulatorArgs {
         if let Some(path) = &self.faults {
             set_faults(&simulator, path)?;
         }
-        simulator.serve(listener, signals::stopper()?).await?;
+        simulator.serve(listener, signals::stopper(Voice::Log)?).await?;
         Ok(ExitCode::Success)
     }
 }

@@ -1,8 +1,11 @@
 //! `flexcast status`: shows the states of messages.
 
+use std::io;
+
 use clap::Args;
 
 use crate::message::CampaignId;
+use crate::operate::StatusReport;
 
 use super::place::LocatedReport;
 use super::{ExitCode, GlobalArgs, Problem, broker, output};
@@ -40,6 +43,7 @@ impl StatusArgs {
             output::notices(report.notices())?;
             output::imports(&report.imports)?;
         }
+        consumers(&status)?;
         let shown = &status.shown;
         output::lanes(&shown.lanes, shown.left_out)?;
         output::obstacles(&shown.obstacles)?;
@@ -50,5 +54,18 @@ impl StatusArgs {
             output::broker(inspection)?;
         }
         Ok(ExitCode::Success)
+    }
+}
+
+/// Prints the consumers that are at work on the ledger, or that none is.
+fn consumers(status: &StatusReport) -> io::Result<()> {
+    let names: Vec<_> = status.consumers.iter().map(ToString::to_string).collect();
+    match names.len() {
+        0 if status.needs_consumer() => {
+            say!("No consumer is at work: start one with flexcast work.")
+        }
+        0 => say!("No consumer is at work."),
+        1 => say!("1 consumer is at work: {}.", names[0]),
+        count => say!("{count} consumers are at work: {}.", names.join(", ")),
     }
 }

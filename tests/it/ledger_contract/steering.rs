@@ -1,5 +1,7 @@
 //! Stopping campaigns, the consumers that confirm it, and messages that have not begun.
 
+use std::time::Duration;
+
 use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal,
     Settlement, Standing, StateChange, Taken, Transition, Wake,
