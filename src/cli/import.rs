@@ -133,7 +133,9 @@ impl ImportArgs {
 pub(super) fn stopped(file: &str) -> Problem {
     Problem::new(
         ExitCode::TryAgain,
-        format!("the import stopped before the end of {file}: repeat the command to continue from there"),
+        format!(
+            "the import stopped before the end of {file}: repeat the command to continue from there"
+        ),
     )
 }
 

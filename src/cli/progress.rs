@@ -1,7 +1,7 @@
 //! The progress of `send` and of an import, on standard error: drawn on a terminal, and a line every 30 seconds elsewhere.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +22,20 @@ const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// How often a line is written where nothing is drawn.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Decides when a line is due where nothing is drawn.
+struct LineTimer(Instant);
+
+impl LineTimer {
+    /// Whether a line is due. If so, the next one is due after [`LINE_EVERY`].
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.0 + LINE_EVERY;
+        if is_due {
+            self.0 = now;
+        }
+        is_due
+    }
+}
 
 /// A drawing at the bottom of the terminal. It is removed when this is dropped.
 struct Drawing(ProgressBar);
@@ -64,8 +78,7 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
 pub(super) struct RowsRead {
     drawing: Option<Drawing>,
     clock: Clock,
-    /// When the last line was written.
-    said: std::sync::Mutex<Instant>,
+    timer: Mutex<LineTimer>,
 }
 
 impl RowsRead {
@@ -74,7 +87,7 @@ impl RowsRead {
         Self {
             drawing: Drawing::begin(spinner),
             clock,
-            said: std::sync::Mutex::new(clock.instant()),
+            timer: Mutex::new(LineTimer(clock.instant())),
         }
     }
 
@@ -86,13 +99,8 @@ impl RowsRead {
             bar.tick();
             return;
         }
-        let now = self.clock.instant();
-        let mut said = self
-            .said
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if now >= *said + LINE_EVERY {
-            *said = now;
+        let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
+        if timer.is_due(self.clock.instant()) {
             tell!("{text}");
         }
     }
@@ -124,7 +132,7 @@ async fn show(read: ReadModels, campaign: CampaignId, stop: Stopper) {
     let drawing = Drawing::begin(bar);
     let clock = read.clock;
     let mut meter = ProgressMeter::default();
-    let mut said = clock.instant();
+    let mut timer = LineTimer(clock.instant());
     let mut is_last = false;
     loop {
         let now = clock.instant();
@@ -138,17 +146,17 @@ async fn show(read: ReadModels, campaign: CampaignId, stop: Stopper) {
                     bar.set_message(text);
                     bar.tick();
                 }
-                None if is_last || now >= said + LINE_EVERY => {
-                    said = now;
-                    tell!("{text}");
-                }
+                None if timer.is_due(now) || is_last => tell!("{text}"),
                 None => {}
             }
         }
         if is_last {
             return;
         }
-        is_last = stop.run_until_stopped(clock.sleep(READ_EVERY)).await.is_none();
+        is_last = stop
+            .run_until_stopped(clock.sleep(READ_EVERY))
+            .await
+            .is_none();
     }
 }
 
@@ -240,9 +248,23 @@ mod tests {
         assert_eq!(line(&all, Some(speed), clock), "40 of 40 done");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_line_is_due_every_thirty_seconds() {
+        let start = Instant::now();
+        let mut timer = LineTimer(start);
+        let due = (0..=90).filter(|second| timer.is_due(start + Duration::from_secs(*second)));
+        assert_eq!(due.collect::<Vec<_>>(), [30, 60, 90]);
+    }
+
     #[test]
     fn a_slow_rate_has_a_decimal_place() {
-        let table = [(0.0, "0.0"), (0.96, "1.0"), (9.94, "9.9"), (58.4, "58"), (1_238.0, "1,238")];
+        let table = [
+            (0.0, "0.0"),
+            (0.96, "1.0"),
+            (9.94, "9.9"),
+            (58.4, "58"),
+            (1_238.0, "1,238"),
+        ];
         for (per_minute, expected) in table {
             assert_eq!(rate(per_minute), expected);
         }

@@ -59,12 +59,7 @@ pub(super) struct SendArgs {
     seed: u64,
     /// With --simulate: how long agents need for a task; they accept, work, wrap up and complete it. 0: at once. none:
     /// agents do nothing, so that an agent with 50 tasks takes no more
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "5s",
-        requires = "simulate"
-    )]
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "simulate")]
     handle_time: HandleTime,
     /// With --simulate: write everything that was created at the fake Twilio to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "simulate")]

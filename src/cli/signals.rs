@@ -27,7 +27,9 @@ pub(super) fn stopper(voice: Voice) -> Result<Stopper, Problem> {
                 _ = terminations.recv() => {}
             }
             if asked.is_stopped() {
-                voice.say("Stopped at once. The next run continues the messages that were in flight.");
+                voice.say(
+                    "Stopped at once. The next run continues the messages that were in flight.",
+                );
                 std::process::exit(INTERRUPTED);
             }
             asked.stop();

@@ -110,7 +110,9 @@ impl SimulatorArgs {
         if let Some(path) = &self.faults {
             set_faults(&simulator, path)?;
         }
-        simulator.serve(listener, signals::stopper(Voice::Log)?).await?;
+        simulator
+            .serve(listener, signals::stopper(Voice::Log)?)
+            .await?;
         Ok(ExitCode::Success)
     }
 }

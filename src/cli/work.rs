@@ -145,7 +145,11 @@ async fn tell_campaigns(read: &ReadModels, only: &[CampaignId]) -> Result<(), Pr
     let paused = names(&campaigns.paused);
     match names(&campaigns.carried_out) {
         Some(campaigns) => {
-            tracing::info!(campaigns, paused, "this consumer carries out these campaigns");
+            tracing::info!(
+                campaigns,
+                paused,
+                "this consumer carries out these campaigns"
+            );
         }
         None => tracing::info!(
             paused,

@@ -32,9 +32,9 @@ impl From<&Books> for OpenMessages {
             match reason {
                 DeferReason::Scheduled | DeferReason::Pace => open.scheduled += count,
                 DeferReason::Retry => open.retrying += count,
-                DeferReason::CustomerBusy
-                | DeferReason::AgentUnavailable
-                | DeferReason::Paused => open.held += count,
+                DeferReason::CustomerBusy | DeferReason::AgentUnavailable | DeferReason::Paused => {
+                    open.held += count
+                }
             }
         }
         open

@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 use super::SqliteStore;
 use super::session::SqliteSession;
 use crate::ledger::calls::one_campaign;
-use crate::ledger::columns::{campaign_id, column, count, from_json, ms, outcome, since, to_json, word};
+use crate::ledger::columns::{
+    campaign_id, column, count, from_json, ms, outcome, since, to_json, word,
+};
 use crate::ledger::session::at_once;
 use crate::ledger::{
     CampaignRecord, ConsumerRow, Ending, LedgerError, OpenOfSender, Renewal, Renewed, Result,

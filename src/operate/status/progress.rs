@@ -84,8 +84,14 @@ impl ProgressMeter {
         if took < FIRST_RATE_AFTER {
             return None;
         }
-        #[expect(clippy::cast_precision_loss, reason = "numbers of messages are far below 2^52")]
-        let (ended, open) = (over.saturating_sub(first.over) as f64, progress.open.total() as f64);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "numbers of messages are far below 2^52"
+        )]
+        let (ended, open) = (
+            over.saturating_sub(first.over) as f64,
+            progress.open.total() as f64,
+        );
         let per_second = ended / took.as_secs_f64();
         let left = (per_second > 0.0).then(|| open / per_second);
         Some(RunSpeed {

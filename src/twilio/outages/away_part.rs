@@ -138,7 +138,8 @@ mod tests {
         assert_eq!(news.news(Vec::new()), Vec::<String>::new());
         let told = news.news(vec![away(0)]);
         assert_eq!(told.len(), 1);
-        let begins = "Twilio is away: conversations cannot be reached since 1970-01-01 00:00:00 UTC.";
+        let begins =
+            "Twilio is away: conversations cannot be reached since 1970-01-01 00:00:00 UTC.";
         assert!(told[0].starts_with(begins), "{told:?}");
         // Its time is read anew each time, and may differ by a second.
         assert_eq!(news.news(vec![away(1)]), Vec::<String>::new());

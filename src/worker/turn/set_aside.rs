@@ -260,9 +260,7 @@ pub(in crate::worker) async fn damaged(
     let now = parts.clock.now();
     parts.ledger.record_damaged(key, &detail, now).await?;
     parts.metrics.dead_letter(DeadReason::Damaged);
-    shared
-        .tally
-        .count(MessageEvent::Dead(DeadReason::Damaged));
+    shared.tally.count(MessageEvent::Dead(DeadReason::Damaged));
     let letter = DeadLetter {
         reason: DeadReason::Damaged,
         step: None,
