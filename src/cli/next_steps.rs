@@ -1,5 +1,6 @@
 //! The commands that look into what a run has left, with the ledger that they must be given.
 
+use crate::config::DEFAULT_STATE;
 use crate::operate::CampaignReport;
 use crate::service::Service;
 
@@ -18,7 +19,8 @@ pub(super) fn tell(service: &Service, report: &CampaignReport) {
 /// The flag that names the ledger to another command: nothing where that command finds it without a flag.
 pub(super) fn state_flag(service: &Service) -> String {
     let state = &service.config.state;
-    if service.config.database_url.is_some() || state.as_os_str() == ".flexcast" {
+    let is_default = std::path::absolute(DEFAULT_STATE).is_ok_and(|default| default == *state);
+    if service.config.database_url.is_some() || is_default {
         return String::new();
     }
     format!(" --state {}", shell_words::quote(&state.to_string_lossy()))
