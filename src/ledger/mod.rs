@@ -176,7 +176,7 @@ impl Ledger {
 
     /// The database server and the database, without user and password. `None` for a file.
     #[must_use]
-    pub fn server(&self) -> Option<&str> {
+    pub fn server_name(&self) -> Option<&str> {
         match &*self.store {
             Store::Sqlite(_) => None,
             Store::Postgres(store) => Some(store.connections.place()),

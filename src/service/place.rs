@@ -46,7 +46,7 @@ impl Service {
     pub fn connections(&self) -> Result<Connections, ServiceError> {
         let config = &self.config;
         Ok(Connections {
-            ledger: match self.ledger.server() {
+            ledger: match self.ledger.server_name() {
                 Some(server) => server.to_owned(),
                 None => whole(&config.state.join(LEDGER_FILE)),
             },
