@@ -141,10 +141,11 @@ async fn show(read: ReadModels, campaign: CampaignId, stop: Stopper) {
             let text = line(&progress, speed, clock);
             match &drawing {
                 Some(Drawing(bar)) => {
-                    bar.set_length(progress.accepted);
-                    bar.set_position(progress.over());
+                    bar.update(|state| {
+                        state.set_len(progress.accepted);
+                        state.set_pos(progress.over());
+                    });
                     bar.set_message(text);
-                    bar.tick();
                 }
                 None if timer.is_due(now) || is_last => tell!("{text}"),
                 None => {}

@@ -74,7 +74,7 @@ pub(super) struct SendArgs {
     /// for at Twilio
     #[arg(long, conflicts_with = "simulate")]
     take_over: bool,
-    /// Do not wait for deferred messages: end with exit code 75 and leave them to the next run
+    /// Do not wait for scheduled or held messages: end with exit code 75 and leave them to the next run
     #[arg(long)]
     no_wait: bool,
     /// Print the report as JSON
@@ -158,9 +158,9 @@ impl SendArgs {
         progress.end().await;
         drop(following);
         self.save_effects(&target)?;
-        let unseen = service.read_models().unseen(&record.id, &*queue).await.ok();
+        let unread = service.read_models().unread(&record.id, &*queue).await.ok();
         queue.close().await;
-        self.report(service, &record.id, unseen, end?, &stop).await
+        self.report(service, &record.id, unread, end?, &stop).await
     }
 
     /// Opens the real account, or a fake one in this process with a new state.
@@ -265,12 +265,12 @@ impl SendArgs {
         &self,
         service: &Service,
         id: &CampaignId,
-        unseen: Option<u64>,
+        unread: Option<u64>,
         end: Option<RunEnd>,
         stop: &Stopper,
     ) -> Result<ExitCode, Problem> {
         // The report is read after the worker's last change: the campaign may be finished by now.
-        let report = service.read_models().report(id, unseen).await?;
+        let report = service.read_models().report(id, unread).await?;
         if self.json {
             output::json(&LocatedReport::of(&report, service))?;
         } else {

@@ -111,7 +111,7 @@ async fn begin(service: &Service, twilio: &Twilio, marks: &ProcessMarks) -> Resu
     match marks.beat().await {
         Err(error @ (MarkError::NotOurs(_) | MarkError::NoChatService)) => Err(error.into()),
         Err(error) => {
-            // The consumer goes on trying.
+            // The consumer tries again by itself.
             tracing::warn!(
                 %error,
                 "the marks at the Twilio account, which say which ledger runs a campaign, cannot be read or written yet"

@@ -40,7 +40,7 @@ pub use export::{CampaignExport, ExportWhich};
 pub use importing::{
     AgentLookup, AgentsAtTwilio, Bound, FileRules, Forecast, ImportPreview, ImportRequest,
     Imported, PreviewRequest, RejectsMax, TrialError, TrialRequest, check_file, dry_run, ends_at,
-    preview, trial_id, trial_message, words,
+    local_time, preview, trial_id, trial_message, words,
 };
 pub use queue_access::QueueAccess;
 pub use status::{

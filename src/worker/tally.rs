@@ -30,10 +30,7 @@ impl Tally {
             MessageEvent::Skipped(_) => &self.skipped,
             MessageEvent::Dead(_) => &self.dead,
             MessageEvent::Unknown => &self.unknown,
-            MessageEvent::Deferred(_)
-            | MessageEvent::Retried
-            | MessageEvent::Duplicate
-            | MessageEvent::Redelivered => return,
+            MessageEvent::Waits(_) | MessageEvent::Duplicate | MessageEvent::Redelivered => return,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }

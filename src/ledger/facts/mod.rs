@@ -7,13 +7,14 @@ mod consumers;
 mod imports;
 mod message;
 mod open;
+mod standing;
 mod upkeep;
 
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
-pub use books::{Books, OnQueue};
+pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
-    Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
+    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, PUBLISH_AGAIN, StateChange, Transition,
 };
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
@@ -24,11 +25,12 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey,
-    MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray,
-    Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    Acceptance, DeadRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stray, Stuck, Taken, UNDO_AFTER,
+    UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use open::OpenMessages;
+pub use standing::{Ending, Standing};
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
 };

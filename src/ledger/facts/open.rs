@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::message::DeferReason;
-
 use super::Books;
 
 /// How many messages are open, by what they wait for.
@@ -23,21 +21,13 @@ pub struct OpenMessages {
 
 impl From<&Books> for OpenMessages {
     fn from(books: &Books) -> Self {
-        let mut open = Self {
-            queued: books.waiting,
+        Self {
+            queued: books.queued,
+            scheduled: books.scheduled_total(),
+            retrying: books.retrying,
+            held: books.held_total(),
             in_flight: books.in_flight,
-            ..Self::default()
-        };
-        for (reason, count) in &books.deferred {
-            match reason {
-                DeferReason::Scheduled | DeferReason::Pace => open.scheduled += count,
-                DeferReason::Retry => open.retrying += count,
-                DeferReason::CustomerBusy | DeferReason::AgentUnavailable | DeferReason::Paused => {
-                    open.held += count
-                }
-            }
         }
-        open
     }
 }
 

@@ -11,7 +11,7 @@ mod rules;
 mod trial;
 
 pub use agents::{AgentLookup, AgentsAtTwilio};
-pub use forecast::{Bound, Forecast, ends_at, words};
+pub use forecast::{Bound, Forecast, ends_at, local_time, words};
 pub use preview::{ImportPreview, PreviewRequest, dry_run, preview};
 pub use rules::{FileRules, RejectsMax, check_file};
 pub use trial::{TrialError, TrialRequest, trial_id, trial_message};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::ledger::OpenMessages;
-use crate::message::CampaignId;
+use crate::message::{CampaignId, WaitReason};
 use crate::operate::{OperateError, ReadModels};
 
 /// The time over which a rate is measured: at least this long, and until [`ENDED_MIN`] messages have ended in it.
@@ -29,6 +29,8 @@ pub struct CampaignProgress {
     pub dead: u64,
     pub unknown: u64,
     pub open: OpenMessages,
+    /// How long it is until the last message may start that has a `not_before`.
+    pub last_starts_in: Option<Duration>,
 }
 
 impl CampaignProgress {
@@ -44,7 +46,8 @@ impl CampaignProgress {
 pub struct RunSpeed {
     /// Messages that ended in a minute.
     pub per_minute: f64,
-    /// The time that the open messages take at this speed. `None`: nothing has ended lately.
+    /// The time that the open messages take at this speed, and at least until the last may start. `None`: nothing has
+    /// ended lately.
     pub ends_in: Option<Duration>,
 }
 
@@ -94,9 +97,11 @@ impl ProgressMeter {
         );
         let per_second = ended / took.as_secs_f64();
         let left = (per_second > 0.0).then(|| open / per_second);
+        let left = left.and_then(|left| Duration::try_from_secs_f64(left).ok());
         Some(RunSpeed {
             per_minute: per_second * 60.0,
-            ends_in: left.and_then(|left| Duration::try_from_secs_f64(left).ok()),
+            // Whatever the speed, no message starts before its time.
+            ends_in: left.max(progress.last_starts_in),
         })
     }
 }
@@ -109,7 +114,16 @@ impl ReadModels {
     /// An error when the ledger cannot be read.
     pub async fn progress(&self, id: &CampaignId) -> Result<CampaignProgress, OperateError> {
         let books = self.ledger.books(Some(id)).await?;
+        let last = match books.scheduled.contains_key(&WaitReason::NotBefore) {
+            true => self
+                .ledger
+                .due_times(id)
+                .await?
+                .remove(&WaitReason::NotBefore),
+            false => None,
+        };
         Ok(CampaignProgress {
+            last_starts_in: last.map(|due| self.clock.until(due.last)),
             accepted: books.accepted,
             done: books.done,
             skipped: books.skipped_total(),
@@ -174,6 +188,21 @@ mod tests {
         assert!((speed.per_minute - 1.0).abs() < 0.1, "{speed:?}");
         let minutes = speed.ends_in.expect("it ends").as_secs_f64() / 60.0;
         assert!((minutes - 70.0).abs() < 7.0, "{minutes}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_does_not_end_before_its_last_message_may_start() {
+        let (mut meter, start) = (ProgressMeter::default(), Instant::now());
+        let day = Duration::from_secs(86_400);
+        let mut speed = None;
+        for second in 0..30 {
+            let progress = CampaignProgress {
+                last_starts_in: Some(day),
+                ..progress(100, second)
+            };
+            speed = meter.read(&progress, start + Duration::from_secs(second));
+        }
+        assert_eq!(speed.and_then(|speed| speed.ends_in), Some(day));
     }
 
     #[tokio::test(start_paused = true)]

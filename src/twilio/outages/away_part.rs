@@ -100,8 +100,8 @@ impl AwayNews {
         let gone = away.iter().filter(|one| !is_among(&self.known, one));
         let gone = gone.map(|one| {
             format!(
-                "Twilio is away: {one}. No message that needs it is started or loses an attempt. The run goes on by \
-                 itself when it is back."
+                "Twilio is away: {one}. No message that needs it is started or loses an attempt. The run \
+                 continues by itself when it is back."
             )
         });
         let back = self.known.iter().filter(|one| !is_among(&away, one));

@@ -340,7 +340,7 @@ fn closed(breakers: &mut BTreeMap<TwilioPart, Breaker>, part: TwilioPart, now: I
     tracing::info!(
         twilio.part = part.name(),
         seconds,
-        "a part of Twilio is back: its messages go on"
+        "a part of Twilio is back: its messages continue"
     );
     true
 }
