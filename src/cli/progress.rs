@@ -1,6 +1,5 @@
 //! The progress of `send` and of an import, on standard error: drawn on a terminal, and a line every 30 seconds elsewhere.
 
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,12 +48,12 @@ impl Drawn for AsideBar {
 }
 
 impl Drawing {
-    /// `None` if standard error is not a terminal.
+    /// `None` if standard error is not a terminal, or one that cannot draw (`TERM=dumb`).
     fn begin(bar: fn() -> ProgressBar) -> Option<Self> {
-        if !std::io::stderr().is_terminal() {
+        let bar = bar();
+        if bar.is_hidden() {
             return None;
         }
-        let bar = bar();
         draw(Some(Arc::new(AsideBar(bar.clone()))));
         Some(Self(bar))
     }

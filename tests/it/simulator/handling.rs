@@ -17,14 +17,14 @@ async fn twilio(handle_time: Option<Duration>) -> Twilio {
 }
 
 impl Twilio {
-    async fn task(&self, sid: &str) -> Value {
+    async fn task_row(&self, sid: &str) -> Value {
         let workspace = self.sid("workspace_sid");
         let path = format!("taskrouter/v1/Workspaces/{workspace}/Tasks/{sid}");
         self.get(&path).await.1
     }
 
     async fn task_is(&self, sid: &str) -> String {
-        text(&self.task(sid).await, "assignment_status")
+        text(&self.task_row(sid).await, "assignment_status")
     }
 
     /// The statuses of a task's reservations.
