@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::campaign::{self as definitions, Campaign};
 use crate::config::Config;
-use crate::intake::Input;
+use crate::intake::{ImportSummary, Input};
 use crate::operate::{
     FileRules, ImportRequest, PreviewRequest, check_file, definition, dry_run, preview,
 };
@@ -15,7 +15,9 @@ use crate::service::AccountAgents;
 use super::mapping::{MappingArgs, StrictnessArgs};
 use super::place::LocatedReport;
 use super::preview as printed;
+use super::progress::RowsRead;
 use super::question::{self, Destination};
+use super::voice::Voice;
 use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
 /// Add a file of customers to a campaign.
@@ -77,7 +79,7 @@ impl ImportArgs {
         }
         let file = self.contacts.display().to_string();
         // The handler is installed after the question: until it is answered, Ctrl-C ends the process.
-        let stop = signals::stopper()?;
+        let stop = signals::stopper(Voice::Sentences)?;
         output::opened(&definition, &contacts);
         let request = ImportRequest {
             record: &record,
@@ -87,18 +89,21 @@ impl ImportArgs {
             again: self.again,
         };
         let operations = service.operations();
+        let rows = RowsRead::begin(service.clock);
+        let progress = |summary: &ImportSummary| rows.show(summary.rows);
         let imported = tokio::select! {
             biased;
-            imported = operations.import(request, &*queue, &|_| {}) => Some(imported),
+            imported = operations.import(request, &*queue, &progress) => Some(imported),
             // The rows read so far are accounted for, as after a crash.
             () = stop.stopped() => None,
         };
+        drop(rows);
+        if imported.is_none() {
+            tell!("Stopping: the rows that were read so far stay imported.");
+        }
         queue.close().await;
         let Some(imported) = imported.transpose()? else {
-            let text = format!(
-                "the import stopped before the end of {file}: repeat the command to continue from there"
-            );
-            return Err(Problem::new(ExitCode::TryAgain, text));
+            return Err(stopped(&file));
         };
         output::import(&file, &imported.summary);
         if self.json {
@@ -129,6 +134,16 @@ impl ImportArgs {
         rules.check(&shown.preview)?;
         Ok(exit::of_import(shown.has_usable_rows()))
     }
+}
+
+/// The problem of an import that was stopped before the end of its file.
+pub(super) fn stopped(file: &str) -> Problem {
+    Problem::new(
+        ExitCode::TryAgain,
+        format!(
+            "the import stopped before the end of {file}: repeat the command to continue from there"
+        ),
+    )
 }
 
 /// The checks and the question before an import.

@@ -136,8 +136,10 @@ pub(super) fn column(
 /// The account that sends, and the server that its calls go to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Destination {
-    account: String,
-    place: String,
+    /// The account's SID, shortened.
+    pub(super) account: String,
+    /// Twilio, or the server in its place.
+    pub(super) place: String,
 }
 
 impl Destination {
@@ -206,7 +208,7 @@ fn from(names: &[String]) -> String {
 }
 
 /// A number with commas between the thousands: `12,380`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -1,13 +1,10 @@
 //! `flexcast send`: runs a campaign on one machine.
 
-use std::io::IsTerminal;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign, Flex};
@@ -17,7 +14,7 @@ use crate::intake::ImportSummary;
 use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
-use crate::operate::{ImportRequest, ReadModels, definition};
+use crate::operate::{ImportRequest, definition};
 use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -28,14 +25,17 @@ use crate::twilio::{
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::apply;
+use super::draining::drained;
 use super::exit::{self, halted};
-use super::import::{Confirmation, Question};
+use super::import::{self, Confirmation, Question};
 use super::mapping::{MappingArgs, StrictnessArgs};
 use super::place::{self, LocatedReport};
+use super::progress::{RowsRead, RunProgress};
 use super::question::{self, Destination};
-use super::simulator::set_faults;
-use super::work::{check_login, drained};
-use super::{ExitCode, GlobalArgs, Problem, broker, output, signals};
+use super::simulator::{HandleTime, set_faults};
+use super::voice::Voice;
+use super::work::check_login;
+use super::{ExitCode, GlobalArgs, Problem, broker, next_steps, outages, output, signals};
 
 /// Run a campaign on one machine: import a file, send its messages until none is open, report.
 #[derive(Debug, Args)]
@@ -60,6 +60,10 @@ pub(super) struct SendArgs {
     /// With --simulate: the seed of all SIDs and faults
     #[arg(long, default_value_t = 1, requires = "simulate")]
     seed: u64,
+    /// With --simulate: how long agents need for a task; they accept, work, wrap up and complete it. 0: at once. none:
+    /// agents do nothing, so that an agent with 50 tasks takes no more
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "simulate")]
+    handle_time: HandleTime,
     /// With --simulate: write everything that was created at the fake Twilio to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "simulate")]
     effects: Option<PathBuf>,
@@ -125,7 +129,7 @@ impl SendArgs {
         };
         let queue = service.queue().await?;
         let said = broker::warn(&*queue).await;
-        let stop = signals::stopper()?;
+        let stop = signals::stopper(Voice::Sentences)?;
         let campaign = definition(&record)?;
         output::opened(&campaign, &contacts);
         let request = ImportRequest {
@@ -135,7 +139,7 @@ impl SendArgs {
             input: contacts,
             again: false,
         };
-        self.import(service, &*queue, request).await?;
+        self.import(service, &*queue, request, &stop).await?;
 
         let worker = service
             .worker(Arc::clone(&queue), target.twilio.clone(), &hold, marks)
@@ -145,12 +149,16 @@ impl SendArgs {
         } else {
             Until::Idle
         };
-        let progress = tokio::spawn(show_progress(service.read_models(), record.id.clone()));
+        let progress = RunProgress::begin(service.read_models(), record.id.clone());
         let following = broker::follow(Arc::clone(&queue), said, service.clock);
-        let following = AbortOnDropHandle::new(tokio::spawn(following));
+        let outages = outages::follow(Arc::clone(target.twilio.outages()), service.clock);
+        let following = [
+            AbortOnDropHandle::new(tokio::spawn(following)),
+            AbortOnDropHandle::new(tokio::spawn(outages)),
+        ];
         let only = [record.id.clone()];
-        let end = drained(service, &worker, &only, until, &stop).await;
-        progress.abort();
+        let end = drained(service, &worker, &only, until, &stop, Voice::Sentences).await;
+        progress.end().await;
         drop(following);
         self.save_effects(&target)?;
         let unread = service.read_models().unread(&record.id, &*queue).await.ok();
@@ -187,6 +195,7 @@ impl SendArgs {
         let settings = Settings {
             seed: self.seed,
             hire_unknown_agents: true,
+            handle_time: self.handle_time.0,
             record: self.record.clone(),
             // The simulated workflow reads the agent from the attribute that the campaign writes.
             target_attributes: vec![campaign.proxy.target_attribute.clone()],
@@ -218,15 +227,21 @@ impl SendArgs {
         service: &Service,
         queue: &dyn Queue,
         request: ImportRequest<'_>,
+        stop: &Stopper,
     ) -> Result<(), Problem> {
         let file = self.contacts.display().to_string();
-        let bar = spinner();
-        let progress = |summary: &ImportSummary| {
-            bar.set_message(format!("{} rows read", summary.rows));
-        };
+        let rows = RowsRead::begin(service.clock);
+        let progress = |summary: &ImportSummary| rows.show(summary.rows);
         let operations = service.operations();
-        let imported = operations.import(request, queue, &progress).await?;
-        bar.finish_and_clear();
+        // The rows read so far are accounted for, as after a crash.
+        let importing = operations.import(request, queue, &progress);
+        let imported = stop.run_until_stopped(importing).await;
+        drop(rows);
+        let Some(imported) = imported.transpose()? else {
+            tell!("Stopping: the rows that were read so far stay imported.");
+            queue.close().await;
+            return Err(import::stopped(&file));
+        };
         output::import(&file, &imported.summary);
         Ok(())
     }
@@ -264,6 +279,7 @@ impl SendArgs {
         } else {
             output::report(&report)?;
         }
+        next_steps::tell(service, &report);
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));
         }
@@ -303,35 +319,5 @@ fn simulated(flex: &Flex) -> Flex {
     Flex {
         studio_flow_sid: flex.studio_flow_sid.clone(),
         ..Flex::default()
-    }
-}
-
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}");
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar
-}
-
-/// Draws a progress bar, if standard error is a terminal.
-async fn show_progress(read: ReadModels, campaign: CampaignId) {
-    const EVERY: Duration = Duration::from_millis(250);
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    let bar = ProgressBar::new(0);
-    let template = "{bar:40} {pos}/{len} {msg} {eta}";
-    let style = ProgressStyle::with_template(template);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    loop {
-        if let Ok(progress) = read.progress(&campaign).await {
-            bar.set_length(progress.accepted);
-            bar.set_position(progress.over);
-            bar.set_message(format!(
-                "in flight {} dead {}",
-                progress.in_flight, progress.dead
-            ));
-        }
-        tokio::time::sleep(EVERY).await;
     }
 }

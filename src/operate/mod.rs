@@ -49,8 +49,8 @@ pub use importing::{
 };
 pub use queue_access::QueueAccess;
 pub use status::{
-    CampaignProgress, CampaignReport, CampaignStatus, Imbalance, PausedRun, RunOutcome,
-    StatusReport,
+    CampaignProgress, CampaignReport, CampaignStatus, ConsumerCampaigns, Imbalance, PausedRun,
+    ProgressMeter, RunOutcome, RunSpeed, StatusReport,
 };
 pub use steering::{
     AppliedCampaign, Cancelled, PaceChange, Paced, QuotaChange, Replacing, Resumed, StateNow,

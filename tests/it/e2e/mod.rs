@@ -31,6 +31,7 @@ mod send;
 mod sentences;
 mod state;
 mod steering;
+mod telling;
 mod unknown;
 
 use std::fmt::Write as _;
