@@ -36,7 +36,7 @@ pub use agents::AccountAgents;
 use folders::make_folder;
 pub use folders::trial_folder;
 use twilio::pacing;
-pub use twilio::{client_settings, looking_twilio};
+pub use twilio::{client_settings, looking_twilio, rates};
 
 /// The ledger's file in the state folder.
 const LEDGER_FILE: &str = "ledger.db";

@@ -23,9 +23,9 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage, MessageKey,
-    MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun, Stray,
-    Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    Acceptance, CustomerRow, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage,
+    MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun,
+    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

@@ -131,11 +131,11 @@ fn a_particular_that_a_row_lacks_is_named() {
         .map(|at| seen["first_rejected"][at]["detail"].to_string())
         .collect();
     assert!(
-        details[0].contains("customer.name is missing or empty"),
+        details[0].contains("{{ customer.name }} is empty"),
         "{details:?}"
     );
     assert!(
-        details[1].contains("customer.attributes.plan is missing or empty"),
+        details[1].contains("{{ customer.attributes.plan }} is empty"),
         "{details:?}"
     );
 }

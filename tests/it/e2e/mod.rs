@@ -22,6 +22,7 @@ mod manifest;
 mod messages;
 mod ownership;
 mod pace;
+mod preview;
 mod processes;
 mod rejects;
 mod send;
