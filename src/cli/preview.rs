@@ -120,9 +120,9 @@ fn check_list(shown: &ImportPreview) -> String {
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(WIDTH);
     for item in &shown.checks {
-        table.add_row([item.state.as_str(), &item.text]);
+        table.add_row([item.state.as_str(), item.text.as_str()]);
         for detail in &item.details {
-            table.add_row(["", &format!("- {detail}")]);
+            table.add_row([String::new(), format!("- {detail}")]);
         }
     }
     // Without trailing blanks.
