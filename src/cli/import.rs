@@ -54,7 +54,7 @@ impl ImportArgs {
         let is_wanted = Confirmation {
             preview: PreviewSettings {
                 config: &service.config,
-                ledger: PreviewLedger::Open(service.read_models()),
+                recorded: PreviewLedger::Open(service.read_models()),
                 rules: self.strictness.rules(),
                 assumptions: self.assumptions.assumptions(),
             },
@@ -102,24 +102,24 @@ impl ImportArgs {
 
     /// Does not apply the campaign, and does not create a ledger in the state folder.
     async fn dry_run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
-        let (campaign, ledger) = if Path::new(&self.campaign).is_file() {
+        let (campaign, recorded) = if Path::new(&self.campaign).is_file() {
             let campaign = definitions::load(Path::new(&self.campaign))?;
             (campaign, None)
         } else {
             let service = global.reading().await?;
             let record = campaign::named(&service, &self.campaign).await?;
-            let ledger = PreviewLedger::Open(service.read_models());
-            (definition(&record)?, Some(ledger))
+            let recorded = PreviewLedger::Open(service.read_models());
+            (definition(&record)?, Some(recorded))
         };
         let input = self.mapping.open(&campaign, &self.contacts, false)?;
         let config = global.load()?;
-        let ledger = match ledger {
-            Some(ledger) => ledger,
-            None => preview::ledger(&config).await,
+        let recorded = match recorded {
+            Some(recorded) => recorded,
+            None => preview::recorded(&config).await,
         };
         let settings = PreviewSettings {
             config: &config,
-            ledger,
+            recorded,
             rules: self.strictness.rules(),
             assumptions: self.assumptions.assumptions(),
         };

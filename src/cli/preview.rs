@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Input;
 use crate::operate::{
-    Assumptions, FileRules, ImportPreview, PreviewLedger, PreviewRequest, SegmentPrice, preview,
+    FileRules, ImportPreview, PreviewAssumptions, PreviewLedger, PreviewRequest, SegmentPrice,
+    preview,
 };
 use crate::service::{AccountAgents, Service, rates};
 
@@ -33,8 +34,8 @@ pub(super) struct AssumptionArgs {
 }
 
 impl AssumptionArgs {
-    pub(super) fn assumptions(self) -> Assumptions {
-        Assumptions {
+    pub(super) fn assumptions(self) -> PreviewAssumptions {
+        PreviewAssumptions {
             handle_time: self.handle_time,
             segment_price: self.segment_price,
         }
@@ -44,9 +45,9 @@ impl AssumptionArgs {
 /// What the preview of a file depends on, besides the file and its campaign.
 pub(super) struct PreviewSettings<'a> {
     pub(super) config: &'a Config,
-    pub(super) ledger: PreviewLedger,
+    pub(super) recorded: PreviewLedger,
     pub(super) rules: FileRules,
-    pub(super) assumptions: Assumptions,
+    pub(super) assumptions: PreviewAssumptions,
 }
 
 impl PreviewSettings<'_> {
@@ -61,7 +62,7 @@ impl PreviewSettings<'_> {
             campaign,
             input,
             rules: self.rules,
-            ledger: self.ledger.clone(),
+            recorded: self.recorded.clone(),
             rates: rates(config)?,
             agents_read_every: config.file.work.agents_for,
             assumptions: self.assumptions,
@@ -95,7 +96,7 @@ impl PreviewSettings<'_> {
 }
 
 /// Opens the ledger of a preview, if there is one. An error is shown as an item of the check-list.
-pub(super) async fn ledger(config: &Config) -> PreviewLedger {
+pub(super) async fn recorded(config: &Config) -> PreviewLedger {
     if !Service::has_ledger(config) {
         return PreviewLedger::Missing;
     }

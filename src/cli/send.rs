@@ -111,12 +111,12 @@ impl SendArgs {
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
         // A question needs the preview, and so the ledger.
-        let ledger = match &destination {
-            Some(_) => preview::ledger(&config).await,
+        let recorded = match &destination {
+            Some(_) => preview::recorded(&config).await,
             None => PreviewLedger::Missing,
         };
         let confirmation = Confirmation {
-            preview: self.preview(&config, ledger),
+            preview: self.preview(&config, recorded),
             asks: destination.map(Question::Send),
         };
         let is_wanted = confirmation.confirm(&campaign, &contacts).await?;
@@ -176,15 +176,15 @@ impl SendArgs {
     async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
         let input = self.mapping.open(campaign, &self.contacts, false)?;
         let config = global.load()?;
-        let ledger = preview::ledger(&config).await;
-        let settings = self.preview(&config, ledger);
+        let recorded = preview::recorded(&config).await;
+        let settings = self.preview(&config, recorded);
         settings.dry_run(campaign, input, self.json).await
     }
 
-    fn preview<'a>(&self, config: &'a Config, ledger: PreviewLedger) -> PreviewSettings<'a> {
+    fn preview<'a>(&self, config: &'a Config, recorded: PreviewLedger) -> PreviewSettings<'a> {
         PreviewSettings {
             config,
-            ledger,
+            recorded,
             rules: self.strictness.rules(),
             assumptions: self.assumptions.assumptions(),
         }

@@ -46,10 +46,10 @@ pub use forecast::{
     SenderWork, SpeedLimit, Workload, ends_at, forecast, words,
 };
 pub use importing::{
-    AgentLookup, AgentQuery, AgentsAtTwilio, Assumptions, CheckCode, CheckItem, CheckState, Cost,
-    FileRules, ImportPreview, ImportRequest, Imported, InvalidPrice, PreviewLedger, PreviewRequest,
-    RejectsMax, SegmentPrice, TrialError, TrialRequest, check_file, preview, trial_id,
-    trial_message,
+    AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckItem, CheckState, Cost, FileRules,
+    ImportPreview, ImportRequest, Imported, InvalidPrice, PreviewAssumptions, PreviewLedger,
+    PreviewRequest, RejectsMax, SegmentPrice, TrialError, TrialRequest, check_file, preview,
+    trial_id, trial_message,
 };
 pub use queue_access::QueueAccess;
 pub use status::{

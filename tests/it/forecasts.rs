@@ -13,8 +13,8 @@ use flexcast::intake::{ContactsOptions, Input};
 use flexcast::ledger::CampaignRecord;
 use flexcast::message::Channel;
 use flexcast::operate::{
-    AgentLookup, AgentQuery, AgentsAtTwilio, Assumptions, FileRules, ImportPreview, ImportRequest,
-    Operations, PreviewLedger, PreviewRequest, Rates, ReadModels, preview,
+    AgentLookup, AgentQuery, AgentsAtTwilio, FileRules, ImportPreview, ImportRequest, Operations,
+    PreviewAssumptions, PreviewLedger, PreviewRequest, Rates, ReadModels, preview,
 };
 use flexcast::pacing::Margin;
 use flexcast::queue::Queue;
@@ -124,14 +124,14 @@ async fn previewed(
         campaign: &stage.campaign,
         input: opened(file),
         rules: FileRules::default(),
-        ledger: PreviewLedger::Open(read),
+        recorded: PreviewLedger::Open(read),
         rates: Rates {
             senders: stage.senders.clone(),
             // The consumer of the stage leaves none.
             margin: Margin::NONE,
         },
         agents_read_every: 10 * SECOND,
-        assumptions: Assumptions {
+        assumptions: PreviewAssumptions {
             handle_time,
             segment_price: None,
         },
@@ -206,13 +206,13 @@ fn assert_ended(shown: &ImportPreview, begun: Timestamp, ended: Timestamp, kind:
     println!("{kind}: {context}, {:.1} % off", off * 100.0);
     assert!(off.abs() <= OFF_MAX, "{context}");
     // A forecast of a moment would prove nothing.
-    assert!(took > 1_000 * SECOND, "{context}");
+    assert!(took > 500 * SECOND, "{context}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_senders_rate_decides() {
     let mut stage = stage(TASK_ON_REPLY, 10_000, "").await;
-    stage.senders.replace(SENDER, "15/min".parse().ok());
+    stage.senders.replace(SENDER, "60/min".parse().ok());
     let wanted = [
         each("alice", 200),
         For {
@@ -232,8 +232,8 @@ async fn a_senders_rate_decides() {
 
 #[tokio::test(start_paused = true)]
 async fn the_campaigns_pace_decides() {
-    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { campaign = '10/min' }").await;
-    let file = file(&stage, 0, &[each("alice", 200), each("bob", 200)]);
+    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { campaign = '20/min' }").await;
+    let file = file(&stage, 0, &[each("alice", 100), each("bob", 100)]);
     let shown = previewed(&stage, &file, 10_000, None).await;
     let begun = stage.clock.now();
     import(&stage, &file).await;
@@ -243,8 +243,8 @@ async fn the_campaigns_pace_decides() {
 
 #[tokio::test(start_paused = true)]
 async fn the_pace_for_each_agent_decides() {
-    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { agent = '1/min' }").await;
-    let file = file(&stage, 0, &[each("alice", 90), each("bob", 40)]);
+    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { agent = '3/min' }").await;
+    let file = file(&stage, 0, &[each("alice", 35), each("bob", 10)]);
     let shown = previewed(&stage, &file, 10_000, None).await;
     let begun = stage.clock.now();
     import(&stage, &file).await;
@@ -255,7 +255,7 @@ async fn the_pace_for_each_agent_decides() {
 #[tokio::test(start_paused = true)]
 async fn the_agents_capacity_decides() {
     let stage = stage(TASK_NOW, 3, "").await;
-    let file = file(&stage, 0, &[each("alice", 40), each("bob", 20)]);
+    let file = file(&stage, 0, &[each("alice", 12), each("bob", 6)]);
     let shown = previewed(&stage, &file, 3, Some(HANDLE_TIME)).await;
     let begun = stage.clock.now();
     import(&stage, &file).await;
@@ -267,7 +267,7 @@ async fn the_agents_capacity_decides() {
 async fn agents_who_share_their_messages_share_their_capacity() {
     let agents = "agents = { when_unavailable = 'next', list = ['alice', 'bob'] }";
     let stage = stage(TASK_NOW, 2, agents).await;
-    let file = file(&stage, 0, &[each("alice", 40)]);
+    let file = file(&stage, 0, &[each("alice", 16)]);
     let shown = previewed(&stage, &file, 2, Some(HANDLE_TIME)).await;
     let begun = stage.clock.now();
     import(&stage, &file).await;
@@ -277,11 +277,11 @@ async fn agents_who_share_their_messages_share_their_capacity() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_resume_what_is_left_is_forecast() {
-    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { campaign = '10/min' }").await;
+    let stage = stage(TASK_ON_REPLY, 10_000, "pace = { campaign = '20/min' }").await;
     let wanted = [each("alice", 400)];
     let first = file(&stage, 0, &wanted);
     import(&stage, &first).await;
-    stage.run_for(1_200 * SECOND).await;
+    stage.run_for(300 * SECOND).await;
     let done = stage.books().await.done;
     assert!((1..400).contains(&done), "{done} are done");
     // The same customers and 50 more.
@@ -298,7 +298,7 @@ async fn after_a_resume_what_is_left_is_forecast() {
 #[tokio::test(start_paused = true)]
 async fn another_campaign_on_the_sender_is_counted() {
     let mut stage = stage(TASK_ON_REPLY, 10_000, "").await;
-    stage.senders.replace(SENDER, "15/min".parse().ok());
+    stage.senders.replace(SENDER, "30/min".parse().ok());
     let first = file(&stage, 0, &[each("alice", 300)]);
     import(&stage, &first).await;
     stage.apply("autumn", &format!("sender = '{SENDER}'")).await;

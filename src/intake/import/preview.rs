@@ -149,7 +149,7 @@ impl Preview {
                     for warning in drafter.warnings(&message) {
                         preview.warn(*warning);
                     }
-                    preview.with_default_agent += u64::from(has_default_agent(&item));
+                    preview.with_default_agent += u64::from(has_default_agent(&item, &message));
                     if let Some(other) = known.elsewhere(&message) {
                         *preview.recent_elsewhere.entry(other.clone()).or_default() += 1;
                     }
@@ -255,12 +255,13 @@ impl SegmentCount {
 }
 
 /// Whether the row names no agent, and gets the campaign's default.
-fn has_default_agent(item: &Item) -> bool {
-    match item {
-        Item::Row(row) => {
-            let contact = row.outcome.as_ref();
-            contact.is_ok_and(|contact| contact.has_default_agent)
-        }
-        Item::Line(_) => false,
-    }
+fn has_default_agent(item: &Item, message: &Message) -> bool {
+    let Item::Row(row) = item else {
+        return false;
+    };
+    let contact = row.outcome.as_ref();
+    contact.is_ok_and(|contact| {
+        let is_given_later = contact.agent.is_none() && message.agent.is_some();
+        contact.has_default_agent || is_given_later
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// An operator's assumptions for a preview.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Assumptions {
+pub struct PreviewAssumptions {
     /// How long an agent works on one task.
     pub handle_time: Option<Duration>,
     pub segment_price: Option<SegmentPrice>,

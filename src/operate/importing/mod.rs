@@ -13,7 +13,7 @@ mod so_far;
 mod trial;
 
 pub use agents::{AgentLookup, AgentQuery, AgentsAtTwilio};
-pub use assumptions::{Assumptions, Cost, InvalidPrice, SegmentPrice};
+pub use assumptions::{Cost, InvalidPrice, PreviewAssumptions, SegmentPrice};
 pub use checklist::{CheckCode, CheckItem, CheckState};
 pub use preview::{ImportPreview, PreviewRequest, preview};
 pub use rules::{FileRules, RejectsMax, check_file};

@@ -22,7 +22,7 @@ use crate::operate::forecast::{
 use crate::operate::wording::counted;
 
 use super::agents::{AgentLookup, AgentQuery, AgentsAtTwilio};
-use super::assumptions::Assumptions;
+use super::assumptions::PreviewAssumptions;
 use super::checklist::{CheckCode, CheckItem, CheckState, Checked, waits_for_agents};
 use super::rules::FileRules;
 use super::so_far::{CampaignSoFar, PreviewLedger};
@@ -33,12 +33,12 @@ pub struct PreviewRequest<'a> {
     /// The file, which is read to its end.
     pub input: Input,
     pub rules: FileRules,
-    pub ledger: PreviewLedger,
+    pub recorded: PreviewLedger,
     /// The rates of the senders.
     pub rates: Rates,
     /// How often consumers look whether an agent is free again.
     pub agents_read_every: Duration,
-    pub assumptions: Assumptions,
+    pub assumptions: PreviewAssumptions,
     pub now: Timestamp,
     /// The time zone of the times in the check-list.
     pub zone: TimeZone,
@@ -118,7 +118,7 @@ pub async fn preview(
         ..
     } = request;
     let shared_ids = rules.shared_ids(&input)?;
-    let (so_far, known) = CampaignSoFar::read(&request.ledger, campaign, now).await;
+    let (so_far, known) = CampaignSoFar::read(&request.recorded, campaign, now).await;
     let preview = Preview::of(campaign, input, known)?;
     let work = Workload::of_preview(&preview).plus(&so_far.open);
     let counts_capacity = assumptions.handle_time.is_some() && waits_for_agents(campaign);

@@ -199,7 +199,7 @@ async fn what_the_campaign_has_already_is_not_sent_again() {
     let (_file, input) =
         contacts("+12025550001,Clark,alice\n+12025550003,Clark,alice\n+12025550104,Lois,alice\n");
     let mut request = request(&campaign, &input, RejectsMax::Any);
-    request.ledger = PreviewLedger::Open(desk.read());
+    request.recorded = PreviewLedger::Open(desk.read());
     let shown = preview(request, &All).await.expect("a preview");
     let table = [
         (
@@ -232,7 +232,7 @@ async fn the_state_of_the_campaign_is_said() {
     let campaign = spring_file();
     let look = async || {
         let mut request = request(&campaign, &input, RejectsMax::Any);
-        request.ledger = PreviewLedger::Open(desk.read());
+        request.recorded = PreviewLedger::Open(desk.read());
         let shown = preview(request, &All).await.expect("a preview");
         item(&shown, CheckCode::Campaign).clone()
     };
@@ -260,7 +260,7 @@ async fn a_ledger_that_cannot_be_read_is_a_warning() {
     let (_file, input) = contacts(ROWS);
     let campaign = spring_file();
     let mut request = request(&campaign, &input, RejectsMax::Any);
-    request.ledger = PreviewLedger::Unreadable("it is in use".to_owned());
+    request.recorded = PreviewLedger::Unreadable("it is in use".to_owned());
     let shown = preview(request, &All).await.expect("a preview");
     let (state, text) = said(&shown, CheckCode::Ledger);
     assert_eq!(state, CheckState::Warn);
@@ -277,7 +277,7 @@ async fn customers_of_another_campaign_of_the_last_days_are_counted() {
     let (_file, input) = contacts("+12025550001,Clark,alice\n+12025550104,Lois,alice\n");
     let look = async |days: i64| {
         let mut request = request(&autumn, &input, RejectsMax::Any);
-        request.ledger = PreviewLedger::Open(desk.read());
+        request.recorded = PreviewLedger::Open(desk.read());
         let later = Duration::from_secs(24 * 3_600) * u32::try_from(days).expect("days");
         request.now = desk.clock.now() + later;
         preview(request, &All).await.expect("a preview")

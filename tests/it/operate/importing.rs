@@ -7,8 +7,8 @@ use flexcast::campaign::Campaign;
 use flexcast::intake::{ContactsOptions, Input};
 use flexcast::message::Channel;
 use flexcast::operate::{
-    AgentLookup, AgentQuery, AgentsAtTwilio, Assumptions, CheckCode, CheckState, FileRules,
-    ImportRequest, OperateError, PreviewLedger, PreviewRequest, Rates, RejectsMax, TrialError,
+    AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckState, FileRules, ImportRequest,
+    OperateError, PreviewAssumptions, PreviewLedger, PreviewRequest, Rates, RejectsMax, TrialError,
     TrialRequest, check_file, definition, preview, trial_id, trial_message,
 };
 use flexcast::pacing::{Margin, Senders};
@@ -58,13 +58,13 @@ pub(super) fn request<'a>(
             rejects,
             repeated_ids: false,
         },
-        ledger: PreviewLedger::Missing,
+        recorded: PreviewLedger::Missing,
         rates: Rates {
             senders: Senders::default(),
             margin: Margin::NONE,
         },
         agents_read_every: Duration::from_secs(10),
-        assumptions: Assumptions::default(),
+        assumptions: PreviewAssumptions::default(),
         now: "2026-11-28T23:23:00Z".parse().expect("a time"),
         zone: TimeZone::UTC,
     }

@@ -23,7 +23,7 @@ use crate::message::closed_list;
 use crate::operate::forecast::Forecast;
 
 use super::agents::AgentsAtTwilio;
-use super::assumptions::Assumptions;
+use super::assumptions::PreviewAssumptions;
 use super::rules::FileRules;
 use super::so_far::CampaignSoFar;
 
@@ -167,7 +167,7 @@ pub(super) struct Checked<'a> {
     /// The messages of each agent: new and open ones.
     pub(super) by_agent: &'a BTreeMap<String, u64>,
     pub(super) agents: &'a AgentsAtTwilio,
-    pub(super) assumptions: &'a Assumptions,
+    pub(super) assumptions: &'a PreviewAssumptions,
     pub(super) forecast: &'a Forecast,
     pub(super) now: Timestamp,
     pub(super) zone: &'a TimeZone,
