@@ -20,7 +20,7 @@ pub use import::enqueue::{EnqueueError, enqueue};
 pub use import::input::{Input, Item};
 pub use import::known::KnownCustomers;
 pub use import::messages::{Line, Messages};
-pub use import::preview::{Preview, RepeatedRow, Sample, SegmentCount};
+pub use import::preview::{Preview, RepeatedRow, Sample, SegmentCount, TextFault};
 pub use import::rejects::Rejects;
 pub use import::summary::{Before, ImportSummary};
 pub use options::ContactsOptions;

@@ -49,8 +49,8 @@ pub struct Preview {
     /// Lines below the table.
     pub footers: u64,
     pub first_rejected: Vec<RejectedRow>,
-    /// Why texts cannot be rendered, with the number of rows: the first faults of the file.
-    pub text_faults: BTreeMap<String, u64>,
+    /// Why texts cannot be rendered, with the rows: the first faults of the file.
+    pub text_faults: BTreeMap<String, TextFault>,
     /// The first rows with the id or address of an earlier row.
     pub first_duplicates: Vec<RepeatedRow>,
     /// The lines of the first rows that the campaign has already.
@@ -73,6 +73,13 @@ pub struct Preview {
     pub loads: BTreeMap<(Address, SenderKind), u64>,
     /// `None` on channels other than SMS.
     pub segments: Option<SegmentCount>,
+}
+
+/// The rows whose texts cannot be rendered for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TextFault {
+    pub rows: u64,
+    pub first_line: u64,
 }
 
 /// A row with the id or address of an earlier row.
@@ -200,7 +207,12 @@ impl Preview {
         if rejected.reason == RejectReason::TemplateFailed {
             let is_known = self.text_faults.contains_key(&rejected.detail);
             if is_known || self.text_faults.len() < FAULTS_MAX {
-                *self.text_faults.entry(rejected.detail.clone()).or_default() += 1;
+                let fault = self.text_faults.entry(rejected.detail.clone());
+                let fault = fault.or_insert(TextFault {
+                    rows: 0,
+                    first_line: rejected.line,
+                });
+                fault.rows += 1;
             }
         }
         if self.first_rejected.len() < SHOWN_MAX {

@@ -83,6 +83,7 @@ impl ImportPreview {
         match (with(CheckState::Stop), with(CheckState::Warn)) {
             (0, 0) => "Result: ok.".to_owned(),
             (0, _) => format!("Result: ok, with {warnings}."),
+            (stops, 0) => format!("Result: {}.", counted(stops, "stop")),
             (stops, _) => format!("Result: {}, {warnings}.", counted(stops, "stop")),
         }
     }

@@ -169,7 +169,7 @@ async fn rows_that_are_not_sent_are_counted_with_their_lines() {
     );
     assert_eq!(rejected.state, CheckState::Warn);
     // The field that is empty is named, with its rows.
-    let fault = "2 rows: body: {{ customer.name }} is empty: fill it, or add a default to the template (line 1 of the template)";
+    let fault = "2 rows from line 5 on: body: {{ customer.name }} is empty: fill it, or add a default to the template (line 1 of the template)";
     assert_eq!(rejected.details[0], fault);
     assert!(rejected.details[1].starts_with("line 3, column \"phone\": address_invalid: "));
     assert_eq!(rejected.counts["template_failed"], 2);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::intake::Warning;
+use crate::intake::{TextFault, Warning};
 use crate::ledger::{CampaignState, RejectedRow};
 use crate::operate::importing::so_far::RECENT;
 use crate::operate::wording::{counted, grouped, listed};
@@ -134,10 +134,20 @@ impl Checked<'_> {
             counted(all, "row"),
             reasons.join(", ")
         );
-        let faults = most(&preview.text_faults).into_iter();
-        let faults = faults.map(|(fault, rows)| format!("{}: {fault}", counted(rows, "row")));
-        let shown = preview.first_rejected.iter().take(REJECTED_SHOWN);
-        let more = all.saturating_sub(REJECTED_SHOWN as u64);
+        let faults = most(&preview.text_faults);
+        let in_faults: u64 = faults.iter().map(|(_, fault)| fault.rows).sum();
+        let faults = faults.into_iter().map(|(what, fault)| match fault.rows {
+            1 => format!("line {}: {what}", fault.first_line),
+            rows => format!(
+                "{} from line {} on: {what}",
+                counted(rows, "row"),
+                fault.first_line
+            ),
+        });
+        let others = preview.first_rejected.iter();
+        let others = others.filter(|row| !preview.text_faults.contains_key(&row.detail));
+        let shown: Vec<_> = others.take(REJECTED_SHOWN).map(rejected_row).collect();
+        let more = all.saturating_sub(in_faults + shown.len() as u64);
         let more = (more > 0).then(|| format!("and {}", counted(more, "more row")));
         let item = match self.rules.check(preview) {
             Ok(()) => CheckItem::warn(CheckCode::Rejected, text),
@@ -146,10 +156,7 @@ impl Checked<'_> {
                 CheckItem::stop(CheckCode::Rejected, text)
             }
         };
-        let item = item
-            .details(faults)
-            .details(shown.map(rejected_row))
-            .details(more);
+        let item = item.details(faults).details(shown).details(more);
         Some(item.counts(by_reason.iter().map(|(reason, rows)| (reason, *rows))))
     }
 
@@ -237,14 +244,14 @@ fn have(rows: u64, one: &str, several: &str) -> String {
     format!("{} {verb}", counted(rows, "row"))
 }
 
-/// The entries with the largest counts first.
-fn most(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
-    let counts = counts.iter();
-    let mut counts: Vec<_> = counts
-        .map(|(what, count)| (what.as_str(), *count))
+/// The faults with the most rows first.
+fn most(faults: &BTreeMap<String, TextFault>) -> Vec<(&str, TextFault)> {
+    let faults = faults.iter();
+    let mut faults: Vec<_> = faults
+        .map(|(what, fault)| (what.as_str(), *fault))
         .collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
+    faults.sort_by_key(|(_, fault)| std::cmp::Reverse(fault.rows));
+    faults
 }
 
 fn rejected_row(row: &RejectedRow) -> String {

@@ -17,6 +17,9 @@ impl Checked<'_> {
     }
 }
 
+/// The use of columns that stay in flexcast. Of these, the item shows the first.
+const NOT_SENT: &str = "not sent";
+
 /// The columns by their use.
 fn columns(columns: &[ColumnUse]) -> Option<CheckItem> {
     if columns.is_empty() {
@@ -31,14 +34,18 @@ fn columns(columns: &[ColumnUse]) -> Option<CheckItem> {
         ("in the text and in the task at Twilio", is(true, true)),
         ("in the text", is(true, false)),
         ("in the task at Twilio", is(false, true)),
-        ("not sent", is(false, false)),
+        (NOT_SENT, is(false, false)),
     ];
     let groups = groups
         .into_iter()
         .filter(|(_, columns)| !columns.is_empty());
     let details = groups.map(|(goes, columns)| {
         let all = columns.len() as u64;
-        format!("{goes}: {}", listed(columns.into_iter().map(named), all))
+        let columns = columns.into_iter().map(named);
+        match goes == NOT_SENT {
+            true => format!("{goes}: {}", listed(columns, all)),
+            false => format!("{goes}: {}", columns.collect::<Vec<_>>().join(", ")),
+        }
     });
     let text = counted(columns.len() as u64, "column");
     Some(CheckItem::ok(CheckCode::Columns, format!("{text}:")).details(details))
