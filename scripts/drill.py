@@ -280,8 +280,8 @@ class Run:
             "429": faults["429"], "5xx": faults["500"] + faults["503"], "no reply": faults["None"],
             "steps adopted": adopted, "steps repeated": repeated, "effects": len(effects),
             "done": books["done"], "dead": sum(books["dead"].values()), "unknown": books["unknown"],
-            "imbalance": books["accepted"] - ended - books["waiting"] - sum(books["deferred"].values())
-            - books["in_flight"],
+            "imbalance": books["accepted"] - ended - books["queued"] - sum(books["scheduled"].values())
+            - books["retrying"] - sum(books["held"].values()) - books["in_flight"],
             "messaged twice": doubled["message"], "tasks doubled": doubled["task"],
             "lost": books["accepted"] - ended, "done, no effect": max(books["done"] - reached, 0),
             "skipped": sum(books["skipped"].values()), "first contacts after the cancel": self.late,

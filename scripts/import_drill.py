@@ -173,7 +173,7 @@ class Run:
             while True:
                 time.sleep(2)
                 books = self.status()
-                if self.over(books) >= self.accepted and books["unseen"] == 0 and books["in_flight"] == 0:
+                if self.over(books) >= self.accepted and books["unread"] == 0 and books["in_flight"] == 0:
                     break
                 if work.poll() is not None:
                     sys.exit(f"work ended with {work.returncode}: see {self.dir}/work.log")
@@ -189,7 +189,7 @@ class Run:
             "working, s": round(time.time() - began), "done": books["done"],
             "not done": self.over(books) - books["done"], "customers contacted": len(per),
             "contacted twice": sum(1 for n in per.values() if n > 1), "lost": books["accepted"] - self.over(books),
-            "left on the queue": books["unseen"], "repeats without effect": repeated,
+            "left on the queue": books["unread"], "repeats without effect": repeated,
         }
 
     def over(self, books):

@@ -23,7 +23,8 @@ const SHOWN_MAX: usize = 300;
 /// A lane in a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownLane {
-    /// Its kind and its name. Of a sender, only the last four characters.
+    /// Its kind and its name. Of a sender, only the last four characters. What people see is called a limit.
+    #[serde(rename = "limit")]
     pub lane: String,
     /// The campaign, for a campaign's or an agent's lane.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,7 @@ pub(crate) async fn measure(rounds: usize) -> anyhow::Result<()> {
     let work = program.work()?;
     let at_most = Duration::from_secs(61) * u32::try_from(rounds + 3)?;
     let done = tokio::time::timeout(at_most, all(&upstream, messages)).await;
-    let deferred = deferred(&work).await?;
+    let put_off = times_put_off(&work).await?;
     drop(work);
     let times = upstream.tasks_by_agent();
     let sent: usize = times.values().map(Vec::len).sum();
@@ -85,7 +85,7 @@ pub(crate) async fn measure(rounds: usize) -> anyhow::Result<()> {
         } else {
             " (not all in time)"
         },
-        deferred / messages as f64,
+        put_off / messages as f64,
     );
     anyhow::ensure!(worst <= 1, "{worst} messages to one agent in a minute");
     Ok(())
@@ -103,11 +103,11 @@ fn most_in_a_minute(times: &[u64]) -> usize {
 }
 
 /// How often messages were put off, over all reasons.
-async fn deferred(work: &Work) -> anyhow::Result<f64> {
+async fn times_put_off(work: &Work) -> anyhow::Result<f64> {
     let metrics = work.metrics().await?;
     let counts = metrics
         .lines()
-        .filter(|line| line.starts_with("flexcast_deferred_total{"))
+        .filter(|line| line.starts_with("flexcast_waits_total{"))
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     Ok(counts.sum())
 }

@@ -153,8 +153,7 @@ impl InitArgs {
             } else {
                 "# body: with proxy and task_now the agent writes first".to_owned()
             },
-            "on_missing = \"reject\"          # or a text that stands in for what is missing"
-                .to_owned(),
+            "on_missing = \"reject\"          # or a substitute text for missing values".to_owned(),
             "# default_region = \"US\"        # of numbers that are written without a country"
                 .to_owned(),
             String::new(),

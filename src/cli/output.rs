@@ -6,12 +6,14 @@ use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::campaign::Campaign;
+use crate::clock::Clock;
 use crate::intake::{Before, ImportSummary, Input, column_notes};
 use crate::ledger::{DamagedRow, ImportReport, RejectedRow};
-use crate::operate::{CampaignReport, Imbalance};
+use crate::operate::{CampaignReport, Imbalance, local_time};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
 use crate::telemetry::{printable, printable_json};
@@ -47,7 +49,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Prints the lanes of the running consumers, if there are any.
+/// Prints the limits of the running consumers, if there are any.
 ///
 /// # Errors
 ///
@@ -57,10 +59,10 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
         return Ok(());
     }
     let header = [
-        "lane",
-        "quota",
+        "limit",
+        "rate",
         "last minute",
-        "waiting",
+        "wait",
         "at once",
         "resting",
         "not served",
@@ -83,10 +85,10 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
             Cell::new(unserved.unwrap_or_default()),
         ]);
     }
-    say!("Lanes")?;
+    say!("Limits")?;
     say!("{table}")?;
     if left_out > 0 {
-        say!("  and {left_out} more lanes that are less busy")?;
+        say!("  and {left_out} more limits that are less busy")?;
     }
     Ok(())
 }
@@ -210,12 +212,10 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
         line("  suppressed", books.suppressed, String::new());
     }
     line("accepted", books.accepted, String::new());
-    line("  waiting", books.waiting, String::new());
-    line(
-        "  deferred",
-        books.deferred_total(),
-        reasons(&books.deferred),
-    );
+    line("  queued", books.queued, String::new());
+    line("  scheduled", books.scheduled_total(), scheduled(report));
+    line("  retrying", books.retrying, String::new());
+    line("  held", books.held_total(), reasons(&books.held));
     line("  in flight", books.in_flight, String::new());
     let sent_before = match books.already_sent {
         0 => String::new(),
@@ -225,11 +225,11 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
     line("  dead", books.dead_total(), reasons(&books.dead));
     line("  unknown", books.unknown, String::new());
-    if let Some(unseen) = report.unseen.filter(|unseen| *unseen > 0) {
+    if let Some(unread) = report.unread.filter(|unread| *unread > 0) {
         line(
-            "unseen",
-            unseen,
-            "on the queue, not yet in the ledger".to_owned(),
+            "not read yet",
+            unread,
+            "published, and no consumer has read them yet".to_owned(),
         );
     }
     say!("{table}")?;
@@ -365,6 +365,29 @@ fn rest(what: &str, all: u64, shown: usize) {
     if more > 0 {
         tell!("  and {more} more {what}");
     }
+}
+
+/// Why messages are scheduled, and the first and the last of their due times that are still to come.
+fn scheduled(report: &CampaignReport) -> String {
+    let now = Clock::system().now();
+    let reasons = report.books.scheduled.iter().map(|(reason, count)| {
+        let Some(due) = report.due_times.get(reason) else {
+            return format!("{reason} {count}");
+        };
+        let local = |at| local_time(now, at, TimeZone::system());
+        match due.next > now {
+            true => format!(
+                "{reason} {count} (next {}, last {})",
+                local(due.next),
+                local(due.last)
+            ),
+            false if due.last > now => {
+                format!("{reason} {count} (next now, last {})", local(due.last))
+            }
+            false => format!("{reason} {count}"),
+        }
+    });
+    reasons.collect::<Vec<_>>().join(", ")
 }
 
 fn reasons<R: Display>(counts: &BTreeMap<R, u64>) -> String {

@@ -77,7 +77,7 @@ pub(super) struct SendArgs {
     /// for at Twilio
     #[arg(long, conflicts_with = "simulate")]
     take_over: bool,
-    /// Do not wait for deferred messages: end with exit code 75 and leave them to the next run
+    /// Do not wait for scheduled or held messages: end with exit code 75 and leave them to the next run
     #[arg(long)]
     no_wait: bool,
     /// Print the report as JSON
@@ -168,9 +168,9 @@ impl SendArgs {
         progress.abort();
         drop(following);
         self.save_effects(&target)?;
-        let unseen = service.read_models().unseen(&record.id, &*queue).await.ok();
+        let unread = service.read_models().unread(&record.id, &*queue).await.ok();
         queue.close().await;
-        self.report(service, &record.id, unseen, end?, &stop).await
+        self.report(service, &record.id, unread, end?, &stop).await
     }
 
     async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
@@ -285,12 +285,12 @@ impl SendArgs {
         &self,
         service: &Service,
         id: &CampaignId,
-        unseen: Option<u64>,
+        unread: Option<u64>,
         end: Option<RunEnd>,
         stop: &Stopper,
     ) -> Result<ExitCode, Problem> {
         // The report is read after the worker's last change: the campaign may be finished by now.
-        let report = service.read_models().report(id, unseen).await?;
+        let report = service.read_models().report(id, unread).await?;
         if self.json {
             output::json(&LocatedReport::of(&report, service))?;
         } else {

@@ -12,7 +12,7 @@ use super::{ExitCode, GlobalArgs, Problem, broker, output};
 pub(super) struct StatusArgs {
     /// The campaign's id; without one, all campaigns
     campaign: Option<CampaignId>,
-    /// Print JSON: one report, or a list of reports, each with the lanes that its messages use
+    /// Print JSON: one report, or a list of reports, each with the limits that its messages use
     #[arg(long)]
     json: bool,
 }
@@ -22,8 +22,8 @@ impl StatusArgs {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
         let status = service.read_models().status(campaign, &service).await?;
-        if let Some(why) = &status.unseen_unknown {
-            tell!("the number of unseen messages on the queue is not known: {why}");
+        if let Some(why) = &status.unread_unknown {
+            tell!("the number of published messages that are not read yet is not known: {why}");
         }
         if self.json {
             let mut reports = status

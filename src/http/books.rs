@@ -51,8 +51,10 @@ impl Counts {
 pub(super) fn term(books: &Books, state: BookState) -> u64 {
     match state {
         BookState::Accepted => books.accepted,
-        BookState::Waiting => books.waiting,
-        BookState::Deferred => books.deferred_total(),
+        BookState::Queued => books.queued,
+        BookState::Scheduled => books.scheduled_total(),
+        BookState::Retrying => books.retrying,
+        BookState::Held => books.held_total(),
         BookState::InFlight => books.in_flight,
         BookState::Done => books.done,
         BookState::Skipped => books.skipped_total(),

@@ -24,7 +24,7 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
         depths.insert(record.id, depth);
     }
     let mut known = ledger.on_queue(pages.clock.now()).await?;
-    let (mut ready, mut missing, mut unseen) = (0, 0, 0);
+    let (mut ready, mut missing, mut unread) = (0, 0, 0);
     let mut delayed = 0;
     for (id, before) in depths {
         let known: OnQueue = known.remove(&id).unwrap_or_default();
@@ -36,15 +36,15 @@ pub(super) async fn read(pages: &Pages) -> Result<(), Anything> {
         }
         ready += before.ready;
         missing += lacking;
-        unseen += known.unseen(before.ready, before.unsettled);
+        unread += known.unread(before.ready, before.unsettled);
         delayed += known.delayed;
     }
-    // A retry whose delay is over can be ready before the ledger counts it: it is not unseen.
+    // A retry whose delay is over can be ready before the ledger counts it: it is not unread.
     let late = delayed.saturating_sub(queue.delayed().await?);
-    let come_back = late.min(unseen);
+    let come_back = late.min(unread);
     pages
         .metrics
-        .queue_difference(missing + late - come_back, unseen - come_back);
+        .queue_difference(missing + late - come_back, unread - come_back);
     let dead_letters = queue.dead_letter_count().await?;
     pages.metrics.queue_depth(ready, dead_letters);
     Ok(())

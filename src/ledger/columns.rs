@@ -8,13 +8,13 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 
-use crate::message::{CampaignId, DeferReason, Event, Failure, FailureClass, MessageId};
+use crate::message::{CampaignId, Event, Failure, FailureClass, MessageId, WaitReason};
 
 use super::{Ending, LedgerError, Result, Wake};
 
 /// A deferral as both stores write it.
 pub(super) struct Deferral<'a> {
-    pub(super) reason: DeferReason,
+    pub(super) reason: WaitReason,
     pub(super) due: Timestamp,
     pub(super) wake: Wake,
     /// The failure of the attempt before it, if there was one.
@@ -120,9 +120,9 @@ pub(super) fn outcome(ending: &Ending) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// Whether a message that is deferred for this reason, after this failure, ages until its next attempt: it waits for
+/// Whether a message that waits for this reason, after this failure, ages until its next attempt: it waits for
 /// that attempt only, and Twilio was not away.
-pub(super) fn grows_older(reason: DeferReason, failure: Option<&Failure>) -> bool {
+pub(super) fn grows_older(reason: WaitReason, failure: Option<&Failure>) -> bool {
     let was_away = failure.is_some_and(|failure| failure.class == FailureClass::Away);
-    reason == DeferReason::Retry && !was_away
+    reason == WaitReason::Retry && !was_away
 }

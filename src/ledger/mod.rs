@@ -2,8 +2,9 @@
 //!
 //! In: acceptances, leases, journal events, settlements. Out: the work that is due, and the books. Always: what a
 //! method reports is durable when it returns; times are arguments, so that both stores answer alike and tests choose
-//! the time; each term of the books is counted from its own records (accepted: `messages`; waiting, deferred, in
-//! flight: `turns`; the rest: `outcomes`), in one snapshot.
+//! the time; each term of the books is counted from its own records (accepted: `messages`; the open states:
+//! `turns`; the rest: `outcomes`), in one snapshot. The column `state` of `turns` has older words: `waiting` is queued,
+//! and `deferred` is scheduled, retrying or held, by the column `reason`.
 //!
 //! In reading order: `facts` has the types; `calls` has the methods of [`Ledger`] by subject, with the statements that
 //! are written once for both stores (by way of `session`); `sqlite` and `postgres` have the statements that each store

@@ -10,7 +10,7 @@ use super::session::StoreSession;
 use super::{
     Ending, MessageKey, Renewal, Result, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake,
 };
-use crate::message::{DeadReason, DeferReason, Failure, FailureClass, Message};
+use crate::message::{DeadReason, Failure, FailureClass, Message, WaitReason};
 
 /// The holder of the probe's leases.
 pub(super) const HOLDER: &str = "probe";
@@ -37,9 +37,9 @@ pub(super) fn message(name: &str) -> Message {
 }
 
 /// A settlement: the message waits for another attempt.
-pub(super) fn deferred() -> Settlement {
-    Settlement::Deferred {
-        reason: DeferReason::Retry,
+pub(super) fn waits() -> Settlement {
+    Settlement::Waits {
+        reason: WaitReason::Retry,
         due: AT,
         wake: Wake::Ledger,
         failure: None,

@@ -22,8 +22,8 @@ pub use journal::{Assignee, Effects, Event, IllegalEvent, Saga};
 pub(crate) use names::closed_list;
 pub use names::{Api, Channel, Strategy};
 pub use outcome::{
-    DeadReason, DeferReason, Ended, Failure, FailureClass, PauseCause, RejectReason, SkipReason,
-    Unavailable, UnknownReason,
+    DeadReason, Ended, Failure, FailureClass, OpenState, PauseCause, RejectReason, SkipReason,
+    Unavailable, UnknownReason, WaitReason,
 };
 pub use refusal::Refusal;
 pub use schema::schema_of;

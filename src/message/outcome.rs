@@ -24,12 +24,27 @@ pub enum SkipReason {
     AgentUnavailable,
 }
 
-/// Why a message is deferred to a later time.
+/// The state of an open message: it has no outcome yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OpenState {
+    /// A consumer can take it now.
+    Queued,
+    /// It does not begin before a given time.
+    Scheduled,
+    /// It is tried again at a given time, after a temporary failure.
+    Retrying,
+    /// It waits until its agent or its customer is free.
+    Held,
+    /// A consumer carries it out.
+    InFlight,
+}
+
+/// Why a message waits for a later time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DeferReason {
+pub enum WaitReason {
     /// Its `not_before` lies in the future.
-    Scheduled,
+    NotBefore,
     /// Its campaign's or agent's pace has no free slot before that time.
     Pace,
     /// An attempt failed with a transient error.
@@ -38,8 +53,18 @@ pub enum DeferReason {
     CustomerBusy,
     /// The agent is unavailable, and the campaign's rule is to wait.
     AgentUnavailable,
-    /// The campaign is paused.
-    Paused,
+}
+
+impl WaitReason {
+    /// The state of a message that waits for this reason.
+    #[must_use]
+    pub const fn state(self) -> OpenState {
+        match self {
+            Self::NotBefore | Self::Pace => OpenState::Scheduled,
+            Self::Retry => OpenState::Retrying,
+            Self::CustomerBusy | Self::AgentUnavailable => OpenState::Held,
+        }
+    }
 }
 
 /// Why an agent cannot get a task.
@@ -170,13 +195,19 @@ closed_list!(SkipReason {
     CustomerBusy => "customer_busy",
     AgentUnavailable => "agent_unavailable",
 });
-closed_list!(DeferReason {
-    Scheduled => "scheduled",
+closed_list!(WaitReason {
+    NotBefore => "not_before",
     Pace => "pace",
     Retry => "retry",
     CustomerBusy => "customer_busy",
     AgentUnavailable => "agent_unavailable",
-    Paused => "paused",
+});
+closed_list!(OpenState {
+    Queued => "queued",
+    Scheduled => "scheduled",
+    Retrying => "retrying",
+    Held => "held",
+    InFlight => "in_flight",
 });
 closed_list!(Unavailable { Offline => "offline", Full => "full", Gone => "gone" });
 closed_list!(DeadReason {

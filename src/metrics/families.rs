@@ -16,7 +16,7 @@ const REQUEST_BUCKETS: &[f64] = &[
 const SAGA_BUCKETS: &[f64] = &[
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 ];
-/// From 1 ms to a minute: longer waits are deferrals.
+/// From 1 ms to a minute: a message that waits longer is scheduled.
 const PACING_BUCKETS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Families {
     pub(super) messages: IntCounterVec,
     pub(super) skipped: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
-    pub(super) deferred: IntCounterVec,
+    pub(super) waits: IntCounterVec,
     pub(super) agents_unavailable: IntCounterVec,
     pub(super) books: IntGaugeVec,
     pub(super) imbalance: IntGaugeVec,
@@ -52,7 +52,7 @@ pub(super) struct Families {
     pub(super) ledger_usable: IntGauge,
     pub(super) queue: IntGaugeVec,
     pub(super) queue_missing: IntGauge,
-    pub(super) queue_unseen: IntGauge,
+    pub(super) queue_unread: IntGauge,
     pub(super) dead_letter_queue: IntGauge,
     pub(super) queue_connected: IntGauge,
     pub(super) queue_reconnects: IntCounter,
@@ -96,7 +96,7 @@ impl Families {
         let families = Self {
             messages: counters(
                 "flexcast_messages_total",
-                "Turns of messages by result; a message can be retried or deferred several times.",
+                "Turns of messages by result; a message can be retried or wait several times.",
                 &["outcome", "strategy", "api"],
             ),
             skipped: counters(
@@ -109,9 +109,9 @@ impl Families {
                 "Messages that failed for good, by reason.",
                 &["reason"],
             ),
-            deferred: counters(
-                "flexcast_deferred_total",
-                "Deferrals of messages, by reason.",
+            waits: counters(
+                "flexcast_waits_total",
+                "Times that a message began to wait for a later time, by reason.",
                 &["reason"],
             ),
             agents_unavailable: counters(
@@ -195,36 +195,36 @@ impl Families {
             ),
             pacing_waits: histograms(
                 "flexcast_pacing_wait_seconds",
-                "How long messages and their calls waited for a permit, by the lane that granted it last.",
-                &["lane"],
+                "How long messages and their calls waited for a permit, by the limit that granted it last.",
+                &["limit"],
                 PACING_BUCKETS,
             ),
-            lanes: gauges("flexcast_lanes", "Lanes in use, by kind.", &["lane"]),
+            lanes: gauges("flexcast_limits", "Limits in use, by kind.", &["limit"]),
             lanes_waiting: gauges(
-                "flexcast_lanes_waiting",
-                "Waiting permits, by the kind of the lanes that they need; a permit that needs several lanes counts \
+                "flexcast_limits_waiting",
+                "Waiting permits, by the kind of the limits that they need; a permit that needs several limits counts \
                  for each.",
-                &["lane"],
+                &["limit"],
             ),
             lanes_resting: gauges(
-                "flexcast_lanes_resting",
-                "Lanes that rest after a 429, by kind.",
-                &["lane"],
+                "flexcast_limits_resting",
+                "Limits that rest after a 429, by kind.",
+                &["limit"],
             ),
             lanes_used: gauges(
-                "flexcast_lanes_used_last_minute",
-                "Permits granted in the last minute, by the kind of their lanes; for senders, segments.",
-                &["lane"],
+                "flexcast_limits_used_last_minute",
+                "Permits granted in the last minute, by the kind of their limits; for senders, segments.",
+                &["limit"],
             ),
             lanes_unserved: gauges(
-                "flexcast_lanes_unserved",
-                "Shared lanes of which the database grants less than their limit while a message waits, by kind.",
-                &["lane"],
+                "flexcast_limits_unserved",
+                "Shared limits of which the database grants less than their rate while a message waits, by kind.",
+                &["limit"],
             ),
             lanes_answer: fraction(
-                "flexcast_lanes_answer_seconds",
-                "How long the database takes to grant time on shared lanes, by its slower answers; 0 without such \
-                 lanes.",
+                "flexcast_limits_answer_seconds",
+                "How long the database takes to grant time on shared limits, by its slower answers; 0 without \
+                 such limits.",
             ),
             ledger_usable: gauge(
                 "flexcast_ledger_usable",
@@ -239,8 +239,8 @@ impl Families {
                 "flexcast_queue_missing_messages",
                 "Messages that should be on the queue, by the ledger, and are not; above 0 only for moments.",
             ),
-            queue_unseen: gauge(
-                "flexcast_queue_unseen_messages",
+            queue_unread: gauge(
+                "flexcast_queue_unread_messages",
                 "Messages on the queues that the ledger does not have yet: publishers' messages, or copies.",
             ),
             dead_letter_queue: gauge(

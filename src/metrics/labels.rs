@@ -1,6 +1,6 @@
 //! The values of labels: closed lists, so that no label contains a phone number, an id or a file name.
 
-use crate::message::{DeadReason, DeferReason, PauseCause, SkipReason, closed_list};
+use crate::message::{DeadReason, PauseCause, SkipReason, WaitReason, closed_list};
 
 /// The result of a message's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +13,8 @@ pub enum MessageEvent {
     Dead(DeadReason),
     /// Its outcome is unknown.
     Unknown,
-    /// Deferred to a time that the ledger keeps.
-    Deferred(DeferReason),
-    /// Returned to the queue for a short retry.
-    Retried,
+    /// It waits for a later time.
+    Waits(WaitReason),
     /// The campaign has its id or address already.
     Duplicate,
     /// The queue delivered it again after its saga was over.
@@ -30,8 +28,9 @@ pub enum MessageOutcome {
     Skipped,
     Dead,
     Unknown,
-    Deferred,
-    Retried,
+    Scheduled,
+    Retrying,
+    Held,
     Duplicate,
     Redelivered,
 }
@@ -41,8 +40,9 @@ closed_list!(MessageOutcome {
     Skipped => "skipped",
     Dead => "dead",
     Unknown => "unknown",
-    Deferred => "deferred",
-    Retried => "retried",
+    Scheduled => "scheduled",
+    Retrying => "retrying",
+    Held => "held",
     Duplicate => "duplicate",
     Redelivered => "redelivered",
 });
@@ -83,8 +83,11 @@ impl MessageEvent {
             Self::Skipped(_) => MessageOutcome::Skipped,
             Self::Dead(_) => MessageOutcome::Dead,
             Self::Unknown => MessageOutcome::Unknown,
-            Self::Deferred(_) => MessageOutcome::Deferred,
-            Self::Retried => MessageOutcome::Retried,
+            Self::Waits(WaitReason::NotBefore | WaitReason::Pace) => MessageOutcome::Scheduled,
+            Self::Waits(WaitReason::Retry) => MessageOutcome::Retrying,
+            Self::Waits(WaitReason::CustomerBusy | WaitReason::AgentUnavailable) => {
+                MessageOutcome::Held
+            }
             Self::Duplicate => MessageOutcome::Duplicate,
             Self::Redelivered => MessageOutcome::Redelivered,
         }
@@ -95,8 +98,10 @@ impl MessageEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BookState {
     Accepted,
-    Waiting,
-    Deferred,
+    Queued,
+    Scheduled,
+    Retrying,
+    Held,
     InFlight,
     Done,
     Skipped,
@@ -106,8 +111,10 @@ pub enum BookState {
 
 closed_list!(BookState {
     Accepted => "accepted",
-    Waiting => "waiting",
-    Deferred => "deferred",
+    Queued => "queued",
+    Scheduled => "scheduled",
+    Retrying => "retrying",
+    Held => "held",
     InFlight => "in_flight",
     Done => "done",
     Skipped => "skipped",

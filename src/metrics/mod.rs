@@ -81,7 +81,7 @@ impl Metrics {
         match event {
             MessageEvent::Skipped(reason) => count(&inner.skipped, reason.as_str()),
             MessageEvent::Dead(reason) => count(&inner.dead_letters, reason.as_str()),
-            MessageEvent::Deferred(reason) => count(&inner.deferred, reason.as_str()),
+            MessageEvent::Waits(reason) => count(&inner.waits, reason.as_str()),
             _ => {}
         }
     }
@@ -260,9 +260,9 @@ impl Metrics {
 
     /// Sets the differences between ledger and queue: messages that the queue lacks, and messages that only the queue
     /// has.
-    pub fn queue_difference(&self, missing: u64, unseen: u64) {
+    pub fn queue_difference(&self, missing: u64, unread: u64) {
         set(&self.inner.queue_missing, missing);
-        set(&self.inner.queue_unseen, unseen);
+        set(&self.inner.queue_unread, unread);
     }
 
     /// Sets whether the queue answers.

@@ -3,7 +3,7 @@
 use prometheus::IntCounterVec;
 
 use crate::message::{
-    Api, DeadReason, DeferReason, RejectReason, SkipReason, StepName, Strategy, Unavailable,
+    Api, DeadReason, RejectReason, SkipReason, StepName, Strategy, Unavailable, WaitReason,
 };
 use crate::pacing::LaneKind;
 use crate::queue::FindingKind;
@@ -72,10 +72,7 @@ impl Families {
             &self.dead_letters,
             DeadReason::ALL.iter().map(|it| it.as_str()),
         );
-        zeros(
-            &self.deferred,
-            DeferReason::ALL.iter().map(|it| it.as_str()),
-        );
+        zeros(&self.waits, WaitReason::ALL.iter().map(|it| it.as_str()));
         zeros(
             &self.agents_unavailable,
             Unavailable::ALL.iter().map(|it| it.as_str()),

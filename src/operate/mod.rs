@@ -43,7 +43,7 @@ pub use error::OperateError;
 pub use export::{CampaignExport, ExportWhich};
 pub use forecast::{
     AgentsCapacity, Bound, Forecast, ForecastInput, OtherCampaign, OtherWork, Rates, SendUnit,
-    SenderWork, SpeedLimit, Workload, ends_at, forecast, words,
+    SenderWork, SpeedLimit, Workload, ends_at, forecast, local_time, words,
 };
 pub use importing::{
     AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckItem, CheckState, Cost, FileRules,

@@ -1,7 +1,7 @@
 //! Finishes campaigns: the only place that decides it.
 //!
 //! In: a campaign whose work seems complete. Out: finished, or the reason why not. Always: a campaign is never finished
-//! while a message is open or waits unseen on the queue, or while the books do not balance.
+//! while a message is open or waits unread on the queue, or while the books do not balance.
 
 use jiff::Timestamp;
 
@@ -35,7 +35,7 @@ pub enum Unfinished {
     #[error("its books do not balance")]
     Unbalanced,
     #[error("{0} messages wait on its queue that no consumer has taken yet")]
-    Unseen(u64),
+    Unread(u64),
     #[error("it has messages of publishers, who alone know when no more come")]
     Published,
     /// An interrupted import that was not run again counts too.
@@ -66,9 +66,9 @@ pub async fn finish(
     if by == FinishedBy::Itself && books.published() > 0 {
         return Ok(Err(Unfinished::Published));
     }
-    let unseen = depth_of(queue, id).await?.total();
-    if unseen > 0 {
-        return Ok(Err(Unfinished::Unseen(unseen)));
+    let unread = depth_of(queue, id).await?.total();
+    if unread > 0 {
+        return Ok(Err(Unfinished::Unread(unread)));
     }
     let by_itself = by == FinishedBy::Itself;
     // Messages that were accepted since the books were read keep it open.

@@ -70,7 +70,7 @@ pub struct Circumstances {
     /// A value between 0 and 1 that extends waits, so that messages that failed together do not return together.
     pub spread: f64,
     pub when_open: WhenOpen,
-    /// How long a message to a busy customer is deferred.
+    /// How long a message to a busy customer is held.
     pub busy_wait: Duration,
 }
 

@@ -142,7 +142,7 @@ impl Settler {
                 wait,
                 failure,
                 uses_attempt,
-            } => Settlement::Deferred {
+            } => Settlement::Waits {
                 reason,
                 due: self.due(wait),
                 wake: if is_short(wait) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::campaign::WhenOpen;
 use crate::ledger::Ending;
-use crate::message::{DeadReason, DeferReason, Ended, Failure, FailureClass, SkipReason};
+use crate::message::{DeadReason, Ended, Failure, FailureClass, SkipReason, WaitReason};
 
 use super::{Circumstances, Decision, RetryPolicy};
 
@@ -15,7 +15,7 @@ pub enum Verdict {
     End(Ending),
     /// It returns after a wait.
     Again {
-        reason: DeferReason,
+        reason: WaitReason,
         wait: Duration,
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
@@ -44,7 +44,7 @@ pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
     };
     match policy.decide(&failure, of) {
         Decision::Retry { wait, uses_attempt } => Verdict::Again {
-            reason: DeferReason::Retry,
+            reason: WaitReason::Retry,
             wait,
             failure: Some(failure),
             uses_attempt,
@@ -88,7 +88,7 @@ fn busy(detail: String, of: Circumstances) -> Verdict {
             detail: Some(detail),
         }),
         WhenOpen::Defer => Verdict::Again {
-            reason: DeferReason::CustomerBusy,
+            reason: WaitReason::CustomerBusy,
             wait: of.busy_wait.mul_f64(1.0 + 0.2 * of.spread),
             failure: None,
             uses_attempt: false,

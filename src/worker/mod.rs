@@ -82,7 +82,7 @@ pub struct WorkerParts {
     pub policy: RetryPolicy,
     /// The maximum number of messages in flight, over all campaigns.
     pub in_flight: u16,
-    /// How long a message to a busy customer is deferred.
+    /// How long a message to a busy customer is held.
     pub busy_wait: Duration,
     /// How often the queue is compared with the ledger.
     pub queue_look: Duration,

@@ -106,9 +106,11 @@ async fn describe_open_messages(shared: &WorkerState) -> String {
         .filter(|(_, books)| books.open() > 0)
         .map(|(id, books)| {
             format!(
-                "campaign {id} has {} waiting, {} deferred, {} in flight",
-                books.waiting,
-                books.deferred_total(),
+                "campaign {id} has {} queued, {} scheduled, {} retrying, {} held, {} in flight",
+                books.queued,
+                books.scheduled_total(),
+                books.retrying,
+                books.held_total(),
                 books.in_flight
             )
         })

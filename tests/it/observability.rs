@@ -104,7 +104,7 @@ impl Consumer {
 
     async fn open(&self) -> f64 {
         let mut open = 0.0;
-        for state in ["waiting", "deferred", "in_flight"] {
+        for state in ["queued", "scheduled", "retrying", "held", "in_flight"] {
             open += self.count(state).await;
         }
         open
@@ -172,10 +172,10 @@ async fn every_panel_of_the_dashboard_has_data_after_a_run() {
     assert_eq!(consumer.metric(letters).await, dead);
     let lying = consumer.metric("flexcast_dead_letter_queue_messages");
     assert_eq!(lying.await, dead);
-    let retried = "flexcast_messages_total{api=\"conversations\",outcome=\"retried\",\
+    let retried = "flexcast_messages_total{api=\"conversations\",outcome=\"retrying\",\
                    strategy=\"task_on_reply\"}";
     assert!(consumer.metric(retried).await > 0.0, "requests that failed");
-    let agents = "flexcast_pacing_wait_seconds_count{lane=\"agent\"}";
+    let agents = "flexcast_pacing_wait_seconds_count{limit=\"agent\"}";
     assert!(consumer.metric(agents).await > 0.0, "agents have a pace");
     let rejected = "flexcast_import_rows_total{result=\"rejected\"}";
     assert_eq!(consumer.metric(rejected).await, 1.0);

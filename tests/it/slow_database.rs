@@ -129,7 +129,7 @@ async fn a_limit_that_is_not_served_is_said_in_the_log_in_a_metric_and_in_status
         .run(&["import", "spring", "contacts.csv", "--yes"])
         .ends_with(0);
     let mut work = place.work(&[]);
-    let unserved = "flexcast_lanes_unserved{lane=\"campaign\"}";
+    let unserved = "flexcast_limits_unserved{limit=\"campaign\"}";
     eventually("the metric", || {
         (work.metric(unserved) == 1.0).then_some(())
     });
@@ -140,10 +140,10 @@ async fn a_limit_that_is_not_served_is_said_in_the_log_in_a_metric_and_in_status
     });
     eventually("status", || {
         let status = place.status("spring");
-        let lanes = status["lanes"].as_array().expect("lanes").clone();
+        let lanes = status["limits"].as_array().expect("lanes").clone();
         let lane = lanes
             .into_iter()
-            .find(|lane| lane["lane"] == "campaign spring")?;
+            .find(|lane| lane["limit"] == "campaign spring")?;
         lane["unserved_ms"].as_u64().filter(|ms| *ms > 10_000)
     });
     assert_eq!(place.status("spring")["done"], 0);

@@ -24,7 +24,7 @@ const DIGITS_COMPARED: usize = 7;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the column {header:?} holds the ids, and {rows} rows have the id of an earlier row with another number: \
-     {example:?} stands in line {} and in line {}. Each id is contacted once, so those customers would be left out. \
+     {example:?} is in line {} and in line {}. Each id is contacted once, so those customers would be left out. \
      If the ids are a company's, --map id= takes each number for a customer; --repeated-ids accepts the file as it is",
     lines.0,
     lines.1

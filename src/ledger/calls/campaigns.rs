@@ -8,7 +8,7 @@ use crate::ledger::facts::KeptState;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
-    CampaignRecord, Ledger, LedgerError, Result, StateChange, Transition, WORKED_OFF,
+    CampaignRecord, FILES_COMPLETE, Ledger, LedgerError, Result, StateChange, Transition,
 };
 use crate::message::CampaignId;
 
@@ -86,7 +86,7 @@ impl Ledger {
     /// Finishes a campaign, unless a message of it is open: one step, so that no message is accepted in between. With
     /// `by_itself`, finishes it only if it runs, has imports, and none of them is running or was interrupted; an
     /// interrupted import is made good by a later, completed import of the same file (by its name or its bytes). The
-    /// reason is then [`WORKED_OFF`]. The caller checks whether the books balance.
+    /// reason is then [`FILES_COMPLETE`]. The caller checks whether the books balance.
     ///
     /// Returns `false` when it was not finished.
     pub async fn finish_campaign(
@@ -221,7 +221,7 @@ pub(in crate::ledger) async fn finish(
                     WHERE later.campaign = $1 AND later.number > i.number
                       AND (later.file = i.file OR later.sha256 = i.sha256)
                       AND later.ended_at IS NOT NULL))))";
-    let reason = by_itself.then_some(WORKED_OFF);
+    let reason = by_itself.then_some(FILES_COMPLETE);
     let finished = session
         .execute(sql, values![id, now, by_itself, reason])
         .await?;

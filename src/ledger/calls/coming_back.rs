@@ -9,7 +9,7 @@ use crate::ledger::{BacklogRow, CallUp, CalledUp, HeldFor, Ledger, Result};
 use crate::message::CampaignId;
 
 impl Ledger {
-    /// Sets deferred messages that are due to waiting, at most `limit`, and returns how many. Messages that the queue
+    /// Sets waiting messages that are due to queued, at most `limit`, and returns how many. Messages that the queue
     /// itself brings back ([`Wake::Queue`](crate::ledger::Wake::Queue)) are woken only when they are
     /// [`LATE`](crate::ledger::LATE). The next call of [`Ledger::unqueued`] lists them for publication.
     pub async fn wake(&self, now: Timestamp, limit: usize) -> Result<u64> {

@@ -79,7 +79,7 @@ impl Ledger {
         native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
     }
 
-    /// Makes the deferred messages of a campaign due; with `retries`, also those that wait after a failure. Returns how
+    /// Makes the scheduled and held messages of a campaign due; with `retries`, also the retrying ones. Returns how
     /// many.
     pub async fn end_waits(
         &self,

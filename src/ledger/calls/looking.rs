@@ -8,10 +8,10 @@ use super::look;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
-    Books, CustomerRow, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow,
+    Books, CustomerRow, DueTimes, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow,
     RejectedRow, Result, Standing,
 };
-use crate::message::{CampaignId, Failure, Message, MessageId};
+use crate::message::{CampaignId, Failure, Message, MessageId, WaitReason};
 
 impl Ledger {
     /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
@@ -31,6 +31,21 @@ impl Ledger {
     pub async fn books_of_each(&self) -> Result<BTreeMap<CampaignId, Books>> {
         let call = LedgerCall::named("books_of_each");
         look!(self, call, |session| books_of_each(session, None))
+    }
+
+    /// The due times of a campaign's scheduled, retrying and held messages, by reason.
+    pub async fn due_times(&self, campaign: &CampaignId) -> Result<BTreeMap<WaitReason, DueTimes>> {
+        let campaign = campaign.clone();
+        look!(self, LedgerCall::named("due_times"), |session| async {
+            let sql = "SELECT reason, min(due_at), max(due_at) FROM turns
+                WHERE campaign = $1 AND state = 'deferred' GROUP BY reason";
+            let read = |row: &StoreRow<'_>| {
+                let (next, last) = (row.time(1)?, row.time(2)?);
+                Ok((row.word(0)?, DueTimes { next, last }))
+            };
+            let rows = session.query(sql, values![&campaign], read).await?;
+            Ok(rows.into_iter().collect())
+        })
     }
 
     /// Whether a campaign has open messages. With `but_due`, messages that the ledger wakes later do not count (retries
@@ -256,8 +271,10 @@ fn page_row(row: &StoreRow<'_>) -> Result<PageRow> {
 /// The state of an open message. The end of its lease is in the store's time.
 fn open(row: &StoreRow<'_>) -> Result<Standing> {
     match row.str(8)? {
-        "waiting" => Ok(Standing::Waiting { queued: row.is(9)? }),
-        "deferred" => Ok(Standing::Deferred {
+        "waiting" => Ok(Standing::Queued {
+            published: row.is(9)?,
+        }),
+        "deferred" => Ok(Standing::Waits {
             reason: row.word(10)?,
             due: row.time(11)?,
         }),

@@ -20,7 +20,7 @@ impl Ledger {
     /// Takes a delivered message: leases it to `holder` for `lease_for`. A publisher's message that the ledger does not
     /// know is accepted first.
     ///
-    /// A deferred message that is due within [`EARLY`](crate::ledger::EARLY) is taken too, because the queue that
+    /// A waiting message that is due within [`EARLY`](crate::ledger::EARLY) is taken too, because the queue that
     /// brings it back has another clock. A message whose lease has expired is taken too, by any consumer. While a
     /// lease is valid, no consumer can take the message, not even its holder.
     pub async fn take(
@@ -57,7 +57,7 @@ impl Ledger {
         native!(self, call, |store| store.renew(lease, now, lease_for))
     }
 
-    /// Appends the last events and ends the lease: the message is over, deferred or returned.
+    /// Appends the last events and ends the lease: the message is over, waits for a later time, or is returned.
     ///
     /// # Errors
     ///

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{DeadReason, DeferReason, RejectReason, SkipReason};
+use crate::message::{DeadReason, RejectReason, SkipReason, WaitReason};
 
 use crate::ledger::columns::{ALREADY_SENT, word};
 use crate::ledger::{LedgerError, Result};
@@ -28,8 +29,12 @@ pub struct Books {
     pub duplicate: u64,
     /// Rows whose customer has opted out.
     pub suppressed: u64,
-    pub waiting: u64,
-    pub deferred: BTreeMap<DeferReason, u64>,
+    pub queued: u64,
+    /// By the reasons [`WaitReason::NotBefore`] and [`WaitReason::Pace`].
+    pub scheduled: BTreeMap<WaitReason, u64>,
+    pub retrying: u64,
+    /// By the reasons [`WaitReason::AgentUnavailable`] and [`WaitReason::CustomerBusy`].
+    pub held: BTreeMap<WaitReason, u64>,
     pub in_flight: u64,
     pub done: u64,
     /// Of the done messages, those that another ledger had carried out.
@@ -51,8 +56,8 @@ impl Books {
             "rejected" => return add(&mut self.rejected, reason, n),
             "duplicate" => self.duplicate += n,
             "suppressed" => self.suppressed += n,
-            "waiting" => self.waiting += n,
-            "deferred" => return add(&mut self.deferred, reason, n),
+            "waiting" => self.queued += n,
+            "deferred" => self.add_waits(word(reason.unwrap_or_default())?, n),
             "in_flight" => self.in_flight += n,
             "done" => {
                 self.done += n;
@@ -72,10 +77,29 @@ impl Books {
         Ok(())
     }
 
+    /// Adds messages that wait for a later time.
+    fn add_waits(&mut self, reason: WaitReason, n: u64) {
+        match reason {
+            WaitReason::NotBefore | WaitReason::Pace => {
+                *self.scheduled.entry(reason).or_default() += n;
+            }
+            WaitReason::Retry => self.retrying += n,
+            WaitReason::CustomerBusy | WaitReason::AgentUnavailable => {
+                *self.held.entry(reason).or_default() += n;
+            }
+        }
+    }
+
     /// Messages that are open.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.waiting + self.deferred_total() + self.in_flight
+        self.queued + self.waits() + self.in_flight
+    }
+
+    /// Messages that wait for a later time: scheduled, retrying or held.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.scheduled_total() + self.retrying + self.held_total()
     }
 
     /// Messages that are over.
@@ -113,8 +137,14 @@ impl Books {
 
     /// The sum over all reasons.
     #[must_use]
-    pub fn deferred_total(&self) -> u64 {
-        self.deferred.values().sum()
+    pub fn scheduled_total(&self) -> u64 {
+        self.scheduled.values().sum()
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
+    pub fn held_total(&self) -> u64 {
+        self.held.values().sum()
     }
 
     /// The sum over all reasons.
@@ -145,8 +175,10 @@ impl std::ops::AddAssign<&Books> for Books {
         add_all(&mut self.rejected, &other.rejected);
         self.duplicate += other.duplicate;
         self.suppressed += other.suppressed;
-        self.waiting += other.waiting;
-        add_all(&mut self.deferred, &other.deferred);
+        self.queued += other.queued;
+        add_all(&mut self.scheduled, &other.scheduled);
+        self.retrying += other.retrying;
+        add_all(&mut self.held, &other.held);
         self.in_flight += other.in_flight;
         self.done += other.done;
         self.already_sent += other.already_sent;
@@ -168,6 +200,15 @@ where
 {
     *terms.entry(word(reason.unwrap_or_default())?).or_default() += n;
     Ok(())
+}
+
+/// The due times of a campaign's messages that wait for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DueTimes {
+    /// The earliest time.
+    pub next: Timestamp,
+    /// The latest time. Of messages that wait for their pace it is an estimate.
+    pub last: Timestamp,
 }
 
 /// What the queue should hold of one campaign, according to the ledger.
@@ -192,7 +233,7 @@ impl OnQueue {
     /// How many ready messages of the queue the ledger does not know: publishers' messages that no consumer has taken
     /// yet, or copies of other messages.
     #[must_use]
-    pub fn unseen(&self, ready: u64, unsettled: u64) -> u64 {
+    pub fn unread(&self, ready: u64, unsettled: u64) -> u64 {
         self.there(ready, unsettled).saturating_sub(self.ready)
     }
 

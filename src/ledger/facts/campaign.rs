@@ -36,7 +36,7 @@ impl CampaignState {
 }
 
 /// The reason of a campaign that finished by itself, because its messages came from files.
-pub const WORKED_OFF: &str = "its files are worked off";
+pub const FILES_COMPLETE: &str = "all imported files are complete";
 
 /// The reason of a campaign that an operator resumed after its queue was emptied: the missing messages are to be
 /// published again.

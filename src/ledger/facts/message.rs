@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::standing::{Ending, Standing};
 use crate::message::{
-    Address, CampaignId, DeadReason, DeferReason, Effects, Event, Failure, Message, MessageId,
-    SkipReason, UnknownReason,
+    Address, CampaignId, DeadReason, Effects, Event, Failure, Message, MessageId, UnknownReason,
+    WaitReason,
 };
 
-/// How much earlier than its due time a deferred message is taken when the queue delivers it: the queue's clock is not
+/// How much earlier than its due time a waiting message is taken when the queue delivers it: the queue's clock is not
 /// the ledger's.
 pub const EARLY: Duration = Duration::from_secs(2);
 
@@ -51,10 +52,10 @@ impl fmt::Display for MessageKey {
 /// The result of offering a message to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// Recorded now, as waiting.
+    /// Recorded now, as queued.
     Accepted,
     /// The campaign has a message with this id already, perhaps from the same batch. `queued`: its delivery is taken
-    /// care of (it is on the queue, deferred, in flight or over). Otherwise [`crate::ledger::Ledger::unqueued`] lists
+    /// care of (it is on the queue, waits for a later time, is in flight or over). Otherwise [`crate::ledger::Ledger::unqueued`] lists
     /// it later.
     Known { queued: bool },
     /// The campaign has another message to this address.
@@ -107,7 +108,8 @@ pub struct LeasedMessage {
     pub attempts: u32,
     pub accepted_at: Timestamp,
     /// When the current series of attempts began: at the first take, or at the first take after Twilio was away or the
-    /// message waited for anything other than its next attempt.
+    /// message waited for anything other than its next attempt. Time in which no consumer took it is not counted: the
+    /// series then seems to have begun later.
     pub tried_since: Timestamp,
     /// Whether this take accepted the message: it came from a publisher.
     pub fresh: bool,
@@ -130,8 +132,8 @@ pub enum Taken {
     Leased(Box<LeasedMessage>),
     /// The message is over. The caller acknowledges the delivery without an effect.
     Over(Ending),
-    /// It is deferred and not due. The ledger, or the queue's own delayed copy, brings it back.
-    Deferred { reason: DeferReason, due: Timestamp },
+    /// It waits for a later time. The ledger, or the queue's own delayed copy, brings it back.
+    Waits { reason: WaitReason, due: Timestamp },
     /// Another holder's lease on it is valid.
     Held { until: Timestamp },
     /// The campaign has another message to this address.
@@ -149,31 +151,7 @@ impl Taken {
     }
 }
 
-/// How a message ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
-pub enum Ending {
-    Done {
-        /// Another ledger carried it out; this ledger made no effect.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        already_sent: bool,
-    },
-    Skipped {
-        reason: SkipReason,
-        detail: Option<String>,
-    },
-    Dead {
-        reason: DeadReason,
-        failure: Box<Failure>,
-    },
-    Unknown {
-        reason: UnknownReason,
-        /// What was sent, when, and the results of the look-ups.
-        evidence: String,
-    },
-}
-
-/// Which side brings a deferred message back.
+/// Which side brings back a message that waits for a later time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wake {
@@ -191,21 +169,22 @@ pub enum Settlement {
         /// Its effects at Twilio.
         effects: Box<Effects>,
     },
-    Deferred {
-        reason: DeferReason,
+    /// It waits for a later time.
+    Waits {
+        reason: WaitReason,
         due: Timestamp,
         wake: Wake,
         /// The failure that is retried, and whether it used up an attempt.
         failure: Option<Box<Failure>>,
         uses_attempt: bool,
     },
-    /// Deferred until its agent can take it. [`crate::ledger::Ledger::recall`] brings it back, at `due` at the latest.
+    /// It waits until its agent can take it. [`crate::ledger::Ledger::recall`] brings it back, at `due` at the latest.
     Held {
         /// The agent, by the name in the message.
         agent: String,
         due: Timestamp,
     },
-    /// Deferred by its limits. [`crate::ledger::Ledger::call_up`] brings it back.
+    /// It waits for its limits. [`crate::ledger::Ledger::call_up`] brings it back.
     Backlogged {
         /// The lanes that it waits for, in pacing's notation.
         backlog: String,
@@ -250,31 +229,6 @@ pub struct OpenOfSender {
     pub begun: u64,
 }
 
-/// The state of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Standing {
-    Waiting {
-        queued: bool,
-    },
-    Deferred {
-        reason: DeferReason,
-        due: Timestamp,
-    },
-    InFlight {
-        holder: String,
-        until: Timestamp,
-    },
-    Over {
-        #[serde(flatten)]
-        ending: Ending,
-        effects: Box<Effects>,
-        at: Timestamp,
-    },
-    /// It has no record of a state: the books do not balance.
-    Nowhere,
-}
-
 /// Everything that the ledger knows of one message.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageRecord {
@@ -284,7 +238,7 @@ pub struct MessageRecord {
     pub attempts: u32,
     #[serde(flatten)]
     pub standing: Standing,
-    /// The failure of the last attempt that was deferred.
+    /// The failure of the last attempt that is retried.
     pub last_failure: Option<Failure>,
     pub journal: Vec<(Timestamp, Event)>,
 }

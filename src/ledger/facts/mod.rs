@@ -6,13 +6,14 @@ mod campaign;
 mod consumers;
 mod imports;
 mod message;
+mod standing;
 mod upkeep;
 
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
-pub use books::{Books, OnQueue};
+pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
-    Actor, CampaignRecord, CampaignState, PUBLISH_AGAIN, StateChange, Transition, WORKED_OFF,
+    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, PUBLISH_AGAIN, StateChange, Transition,
 };
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
@@ -23,10 +24,11 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, CustomerRow, DeadRow, EARLY, Ending, HeldFor, LATE, Lease, LeasedMessage,
-    MessageKey, MessageRecord, OpenOfSender, PageRow, Publication, Settlement, Standing, StoreRun,
-    Stray, Stuck, Taken, UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
+    Acceptance, CustomerRow, DeadRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey,
+    MessageRecord, OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stray, Stuck, Taken,
+    UNDO_AFTER, UndoSettlement, UnknownRow, UpcomingUndo, Wake,
 };
+pub use standing::{Ending, Standing};
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,
 };

@@ -16,7 +16,7 @@ use crate::ledger::columns::{
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
-use crate::message::{DeadReason, DeferReason, Effects, Event};
+use crate::message::{DeadReason, Effects, Event, WaitReason};
 
 use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
 use super::server::CommittedEvent;
@@ -113,7 +113,7 @@ pub(super) async fn settle(
     let entry = Entry::new(lease, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(client, &entry, ending, effects).await,
-        Settlement::Deferred {
+        Settlement::Waits {
             reason,
             due,
             wake,
@@ -131,7 +131,7 @@ pub(super) async fn settle(
         }
         Settlement::Held { agent, due } => {
             let deferral = Deferral {
-                reason: DeferReason::AgentUnavailable,
+                reason: WaitReason::AgentUnavailable,
                 due: *due,
                 wake: Wake::Ledger,
                 failure: None,
@@ -191,7 +191,7 @@ async fn defer(
         FENCE,
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
-         tried_since = CASE WHEN $13 THEN tried_since END,
+         tried_since = CASE WHEN $13 THEN tried_since END, tried_until = CASE WHEN $13 THEN $7::BIGINT END,
          holder = NULL, lease_until = NULL",
     );
     let Deferral { due, failure, .. } = *deferral;
@@ -233,7 +233,7 @@ async fn backlogged(
          backlog = $9, backlog_since = $10, tried_since = NULL, holder = NULL, lease_until = NULL",
     );
     let wake_at = ms(later(due, UNCALLED_FOR));
-    let reason = DeferReason::Pace.as_str();
+    let reason = WaitReason::Pace.as_str();
     let further: [&(dyn ToSql + Sync); 5] = [&reason, &ms(due), &wake_at, &backlog, &ms(since)];
     entry.run(client, &sql, &further).await
 }

@@ -136,7 +136,7 @@ const LEASE: &str = "WITH taken AS (
                     held_for = NULL, backlog = NULL, backlog_since = NULL, queued = TRUE, queue_after = NULL, lister = NULL, listed_until = NULL,
                     holder = $3, lease = t.lease + 1, lease_until = lease_clock($6) + $5::BIGINT,
                     events_taken = t.events, doubtful = t.doubtful OR prior.state = 'in_flight',
-                    tried_since = coalesce(t.tried_since, $7)
+                    tried_since = $7 - coalesce(greatest(0, t.tried_until - t.tried_since), 0), tried_until = $7
                 FROM messages m,
                     -- Locked, so that it is the row as it was right before.
                     (SELECT * FROM turns WHERE campaign = $1 AND id = $2 FOR UPDATE) prior
@@ -283,7 +283,7 @@ async fn look(
         (Some("deferred"), Some(due), _) if due > ms(later(taker.now, EARLY)) => {
             let reason = word(row.try_get(2)?)?;
             let due = time(due)?;
-            return Ok(UnleasedState::Settled(Taken::Deferred { reason, due }));
+            return Ok(UnleasedState::Settled(Taken::Waits { reason, due }));
         }
         (Some("in_flight"), _, Some(left)) if left > 0 => {
             let until = later(taker.now, Duration::from_millis(count(left)));

@@ -86,7 +86,7 @@ async fn walk(client: &impl GenericClient, name: &str) -> Result<()> {
     let begun = [Event::Begun { generation: 0 }];
     settle::record(client, &lease, &begun, now).await?;
     settle::renew(client, &lease, now, probe::LEASE_FOR, taker.clock).await?;
-    settle::settle(client, &lease, &[], &probe::deferred(), now).await?;
+    settle::settle(client, &lease, &[], &probe::waits(), now).await?;
     let lease = leased(take::take(client, &message, &taker).await?)?;
     agents::probe(client, &lease).await?;
     take::release_lease(client, &lease).await?;

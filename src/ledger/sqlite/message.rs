@@ -1,5 +1,7 @@
 //! Reads and writes the records of one message.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -10,7 +12,7 @@ use crate::ledger::columns::{event, from_json, ms, time, to_json, word};
 
 /// The row of an open message in `turns`.
 pub(super) struct TurnRow {
-    /// Waiting, deferred or in flight.
+    /// Queued, waiting for a later time, or in flight.
     pub(super) standing: Standing,
     pub(super) attempts: u32,
     pub(super) lease: i64,
@@ -21,7 +23,7 @@ pub(super) struct TurnRow {
     /// Whether a lease on it ended without a settlement.
     pub(super) doubtful: bool,
     /// When the current series of attempts began.
-    pub(super) tried_since: Option<Timestamp>,
+    pub(super) tried_for: Duration,
 }
 
 /// The row of a message that is over, in `outcomes`.
@@ -33,7 +35,7 @@ impl TurnRow {
     pub(super) fn of(conn: &Connection, key: &MessageKey) -> Result<Option<Self>> {
         conn.prepare_cached(
             "SELECT state, queued, reason, due_at, holder, lease_until, attempts, lease,
-                events_taken, backlog, doubtful, tried_since
+                events_taken, backlog, doubtful, coalesce(max(0, tried_until - tried_since), 0)
              FROM turns WHERE campaign = ?1 AND id = ?2",
         )?
         .query_row([key.campaign.as_str(), key.id.as_str()], |row| {
@@ -46,10 +48,10 @@ impl TurnRow {
     fn read(row: &Row<'_>) -> Result<Self> {
         let state: String = row.get(0)?;
         let standing = match state.as_str() {
-            "waiting" => Standing::Waiting {
-                queued: row.get(1)?,
+            "waiting" => Standing::Queued {
+                published: row.get(1)?,
             },
-            "deferred" => Standing::Deferred {
+            "deferred" => Standing::Waits {
                 reason: word(&row.get::<_, String>(2)?)?,
                 due: time(row.get(3)?)?,
             },
@@ -70,7 +72,7 @@ impl TurnRow {
             events_taken: row.get::<_, i64>(8)?.unsigned_abs(),
             backlog: row.get(9)?,
             doubtful: row.get(10)?,
-            tried_since: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+            tried_for: Duration::from_millis(row.get::<_, i64>(11)?.unsigned_abs()),
         })
     }
 }

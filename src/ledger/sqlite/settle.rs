@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::ledger::{
     Ending, LATE, Lease, LedgerError, Result, Settlement, UNCALLED_FOR, UNDO_AFTER, Wake,
 };
-use crate::message::{DeadReason, DeferReason, Effects, Event};
+use crate::message::{DeadReason, Effects, Event, WaitReason};
 
 use crate::ledger::columns::{Deferral, grows_older, later, ms, outcome, to_json};
 
@@ -122,7 +122,7 @@ pub(super) fn settle(
     append(conn, &lease.key, events, now)?;
     match settlement {
         Settlement::Ended { ending, effects } => end(conn, lease, ending, effects, attempts, now),
-        Settlement::Deferred {
+        Settlement::Waits {
             reason,
             due,
             wake,
@@ -140,7 +140,7 @@ pub(super) fn settle(
         }
         Settlement::Held { agent, due } => {
             let deferral = Deferral {
-                reason: DeferReason::AgentUnavailable,
+                reason: WaitReason::AgentUnavailable,
                 due: *due,
                 wake: Wake::Ledger,
                 failure: None,
@@ -157,7 +157,7 @@ pub(super) fn settle(
             due,
         } => {
             let deferral = Deferral {
-                reason: DeferReason::Pace,
+                reason: WaitReason::Pace,
                 due: *due,
                 wake: Wake::Ledger,
                 failure: None,
@@ -235,7 +235,7 @@ fn defer(conn: &Connection, lease: &Lease, deferral: &Deferral<'_>, attempts: i6
     conn.prepare_cached(
         "UPDATE turns SET state = 'deferred', reason = ?3, due_at = ?4, wake_at = ?5, queued = ?6,
             attempts = ?7, last_failure = coalesce(?8, last_failure),
-            tried_since = iif(?9, tried_since, NULL),
+            tried_since = iif(?9, tried_since, NULL), tried_until = iif(?9, ?4, NULL),
             holder = NULL, lease_until = NULL
          WHERE campaign = ?1 AND id = ?2",
     )?

@@ -72,8 +72,8 @@ pub(super) fn take(
         return meet(conn, key, delivered, holder, now, until);
     };
     match turn.standing {
-        Standing::Deferred { reason, due } if due > later(now, EARLY) => {
-            return Ok(Taken::Deferred { reason, due });
+        Standing::Waits { reason, due } if due > later(now, EARLY) => {
+            return Ok(Taken::Waits { reason, due });
         }
         Standing::InFlight { until, .. } if until > now => return Ok(Taken::Held { until }),
         _ => {}
@@ -88,7 +88,7 @@ pub(super) fn take(
         journal,
         attempts: turn.attempts,
         accepted_at,
-        tried_since: turn.tried_since.unwrap_or(now),
+        tried_since: now.checked_sub(turn.tried_for).unwrap_or(now),
         fresh: false,
         called_from: turn.backlog.clone(),
         doubtful: turn.doubtful || matches!(turn.standing, Standing::InFlight { .. }),
@@ -177,7 +177,7 @@ fn lease(
             held_for = NULL, backlog = NULL, backlog_since = NULL,
             queued = 1, queue_after = NULL, holder = ?3, lease = ?4, lease_until = ?5,
             events_taken = ?6, doubtful = doubtful OR state = 'in_flight',
-            tried_since = coalesce(tried_since, ?7)
+            tried_since = ?7 - coalesce(max(0, tried_until - tried_since), 0), tried_until = ?7
          WHERE campaign = ?1 AND id = ?2",
     )?
     .execute(params![

@@ -78,7 +78,7 @@ fn walk(conn: &Connection) -> Result<()> {
     let lease = take()?;
     settle::record(conn, &lease, &[Event::Begun { generation: 0 }], now)?;
     settle::renew(conn, &lease, now, probe::LEASE_FOR)?;
-    settle::settle(conn, &lease, &[], &probe::deferred(), now)?;
+    settle::settle(conn, &lease, &[], &probe::waits(), now)?;
     take::release_lease(conn, &take()?)?;
     settle::settle(conn, &take()?, &[], &probe::stuck(), now)?;
     let due = probe::undo_due();

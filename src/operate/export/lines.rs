@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::intake::escaped;
 use crate::ledger::{Ending, PageRow, RejectedRow, Standing};
-use crate::message::Effects;
+use crate::message::{Effects, OpenState};
 
 /// A line of the export. It has the whole address of the customer: the operator exports their own data.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,7 +24,7 @@ pub(super) struct ExportLine {
     attempts: Option<u32>,
     accepted_at: String,
     ended_at: String,
-    /// The time at which a deferred message is due.
+    /// The time before which a scheduled, retrying or held message is not taken.
     due_at: String,
     file: String,
     line: Option<u64>,
@@ -83,13 +83,13 @@ pub(super) fn of_message(row: PageRow) -> ExportLine {
         ..ExportLine::default()
     };
     match row.standing {
-        Standing::Waiting { .. } => line.state = "waiting",
-        Standing::Deferred { reason, due } => {
-            line.state = "deferred";
+        Standing::Queued { .. } => line.state = OpenState::Queued.as_str(),
+        Standing::Waits { reason, due } => {
+            line.state = reason.state().as_str();
             line.reason = reason.to_string();
             line.due_at = due.to_string();
         }
-        Standing::InFlight { .. } => line.state = "in_flight",
+        Standing::InFlight { .. } => line.state = OpenState::InFlight.as_str(),
         Standing::Over {
             ending,
             effects,

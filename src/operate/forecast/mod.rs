@@ -9,7 +9,7 @@ mod words;
 mod workload;
 
 pub use input::{AgentsCapacity, ForecastInput, OtherWork, SendUnit, SenderWork};
-pub use words::{ends_at, words};
+pub use words::{ends_at, local_time, words};
 pub use workload::{OtherCampaign, Rates, Workload};
 
 use std::collections::BTreeMap;

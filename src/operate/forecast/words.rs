@@ -37,18 +37,26 @@ pub fn words(duration: Duration) -> String {
     }
 }
 
-/// The time at which something that takes this long ends, in this time zone: `00:44`, `Sun 00:44` on another day,
-/// `2026-12-24 00:44` after a week or more. `None` past the end of the calendar.
+/// The time at which something that takes this long ends, as [`local_time`] writes it. `None` past the end of the
+/// calendar.
 #[must_use]
 pub fn ends_at(now: Timestamp, takes: Duration, zone: TimeZone) -> Option<String> {
-    let end = now.checked_add(takes).ok()?.to_zoned(zone.clone());
+    let end = now.checked_add(takes).ok()?;
+    Some(local_time(now, end, zone))
+}
+
+/// A time to come as text, in this time zone: `00:44`, `Sun 00:44` on another day, `2026-12-24 00:44` after a week or
+/// more.
+#[must_use]
+pub fn local_time(now: Timestamp, at: Timestamp, zone: TimeZone) -> String {
+    let end = at.to_zoned(zone.clone());
     let now = now.to_zoned(zone);
     let format = match days_between(&now, &end) {
         0 => "%H:%M",
         1..7 => "%a %H:%M",
         _ => "%Y-%m-%d %H:%M",
     };
-    Some(end.strftime(format).to_string())
+    end.strftime(format).to_string()
 }
 
 /// The number of midnights between two times.

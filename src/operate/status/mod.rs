@@ -41,8 +41,8 @@ pub struct StatusReport {
     pub damaged: Vec<DamagedRow>,
     /// An inspection of the broker, made now. `None` for the embedded queue.
     pub broker: Option<Arc<Inspection>>,
-    /// Why the number of unseen messages is not known, if it is not.
-    pub unseen_unknown: Option<String>,
+    /// Why the number of unread messages is not known, if it is not.
+    pub unread_unknown: Option<String>,
 }
 
 /// The JSON of a campaign's status: its report, and the shared facts that affect its messages.
@@ -52,7 +52,7 @@ pub struct CampaignStatus<'a> {
     pub report: &'a CampaignReport,
     /// Left out without a running consumer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lanes: Vec<&'a ShownLane>,
+    pub limits: Vec<&'a ShownLane>,
     /// Its messages whose records contradict each other; left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<&'a DamagedRow>,
@@ -78,7 +78,7 @@ impl StatusReport {
             let damaged = self.damaged.iter();
             CampaignStatus {
                 report,
-                lanes: lanes
+                limits: lanes
                     .filter(|lane| is_passed(lane, &report.campaign))
                     .collect(),
                 damaged: damaged
@@ -113,19 +113,22 @@ impl ReadModels {
         for record in &records {
             books.push(self.ledger.books(Some(&record.id)).await?);
         }
-        let asked = self.unseen_of(&records, access);
+        let asked = self.unread_of(&records, access);
         let (asked, broker) = tokio::join!(asked, access.inspection());
-        let (unseen, unseen_unknown) = match asked {
-            Ok(unseen) => (unseen.into_iter().map(Some).collect(), None),
+        let (unread, unread_unknown) = match asked {
+            Ok(unread) => (unread.into_iter().map(Some).collect(), None),
             Err(why) => (vec![None; records.len()], Some(why)),
         };
         let imports = self.ledger.imports(campaign).await?;
         let now = self.clock.now();
-        let reports = records.into_iter().zip(books).zip(unseen);
-        let reports = reports.map(|((record, books), unseen)| {
-            CampaignReport::of(record, books, unseen, &imports, now)
+        let reports = records.into_iter().zip(books).zip(unread);
+        let reports = reports.map(|((record, books), unread)| {
+            CampaignReport::of(record, books, unread, &imports, now)
         });
-        let campaigns = reports.collect();
+        let mut campaigns: Vec<_> = reports.collect();
+        for report in &mut campaigns {
+            report.due_times = self.ledger.due_times(&report.campaign).await?;
+        }
         let mut shown = self.shown_lanes().await?;
         let mut damaged = self.ledger.damaged(DAMAGED_SHOWN).await?;
         if let Some(id) = campaign {
@@ -137,24 +140,24 @@ impl ReadModels {
             shown,
             damaged,
             broker,
-            unseen_unknown,
+            unread_unknown,
         })
     }
 
-    /// The number of unseen messages: they wait on a campaign's queue and are not yet in the ledger.
+    /// The number of unread messages: they wait on a campaign's queue and are not yet in the ledger.
     ///
     /// # Errors
     ///
     /// An error when the queue or the ledger does not answer.
-    pub async fn unseen(&self, id: &CampaignId, queue: &dyn Queue) -> Result<u64, OperateError> {
+    pub async fn unread(&self, id: &CampaignId, queue: &dyn Queue) -> Result<u64, OperateError> {
         let depth = depth_of(queue, id).await?;
         let known = self.ledger.on_queue(self.clock.now()).await?;
         let known = known.get(id).copied().unwrap_or_default();
-        Ok(known.unseen(depth.ready, depth.unsettled))
+        Ok(known.unread(depth.ready, depth.unsettled))
     }
 
-    /// The number of unseen messages of each campaign, or the reason why it is not known.
-    async fn unseen_of(
+    /// The number of unread messages of each campaign, or the reason why it is not known.
+    async fn unread_of(
         &self,
         records: &[CampaignRecord],
         access: &dyn QueueAccess,
@@ -163,7 +166,7 @@ impl ReadModels {
             let queue = access.open().await?;
             let mut all = Vec::new();
             for record in records {
-                all.push(self.unseen(&record.id, &*queue).await?);
+                all.push(self.unread(&record.id, &*queue).await?);
             }
             access.close(&*queue).await;
             Ok::<_, OperateError>(all)

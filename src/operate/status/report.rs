@@ -1,23 +1,30 @@
 //! The report of one campaign: its state, its books, its imports.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Actor, Books, CampaignRecord, CampaignState, ImportRecord, ImportReport};
-use crate::message::{CampaignId, PauseCause};
+use crate::ledger::{
+    Actor, Books, CampaignRecord, CampaignState, DueTimes, ImportRecord, ImportReport,
+};
+use crate::message::{CampaignId, PauseCause, WaitReason};
 use crate::operate::campaigns::{distrust_notice, find, paused_notice};
 use crate::operate::{OperateError, ReadModels};
 
 use super::RunOutcome;
 
-/// The report of one campaign: its id, its state, its books, its unseen messages and its imports.
+/// The report of one campaign: its id, its state, its books, its unread messages and its imports.
 #[derive(Clone, Debug, Serialize)]
 pub struct CampaignReport {
     pub campaign: CampaignId,
     #[serde(flatten)]
     pub books: Books,
+    /// The due times of its scheduled, retrying and held messages, by reason.
+    #[serde(rename = "due", skip_serializing_if = "BTreeMap::is_empty")]
+    pub due_times: BTreeMap<WaitReason, DueTimes>,
     /// Messages on the queue that are not yet in the ledger. `None` if the queue was not queried or did not answer.
-    pub unseen: Option<u64>,
+    pub unread: Option<u64>,
     pub state: CampaignState,
     /// The time since which it is paused or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +67,7 @@ impl CampaignReport {
     pub(super) fn of(
         record: CampaignRecord,
         books: Books,
-        unseen: Option<u64>,
+        unread: Option<u64>,
         imports: &[ImportRecord],
         now: Timestamp,
     ) -> Self {
@@ -72,7 +79,8 @@ impl CampaignReport {
             distrust_notice: distrust_notice(&record),
             campaign: record.id,
             books,
-            unseen,
+            due_times: BTreeMap::new(),
+            unread,
             state: record.state,
             state_since: is_stopped.then_some(record.state_since),
             reason: record.reason.filter(|_| is_stopped),
@@ -125,7 +133,7 @@ impl CampaignReport {
 }
 
 impl ReadModels {
-    /// Reads the report of one campaign. `unseen` is the number of its unseen messages, if the caller knows it.
+    /// Reads the report of one campaign. `unread` is the number of its unread messages, if the caller knows it.
     ///
     /// # Errors
     ///
@@ -133,12 +141,15 @@ impl ReadModels {
     pub async fn report(
         &self,
         id: &CampaignId,
-        unseen: Option<u64>,
+        unread: Option<u64>,
     ) -> Result<CampaignReport, OperateError> {
         let books = self.ledger.books(Some(id)).await?;
         let record = find(&self.ledger, id).await?;
         let imports = self.ledger.imports(Some(id)).await?;
         let now = self.clock.now();
-        Ok(CampaignReport::of(record, books, unseen, &imports, now))
+        Ok(CampaignReport {
+            due_times: self.ledger.due_times(id).await?,
+            ..CampaignReport::of(record, books, unread, &imports, now)
+        })
     }
 }

@@ -121,7 +121,7 @@ impl Sharer {
     }
 
     async fn failed(&self, error: StoreFailure) {
-        tracing::debug!(%error, "the store of shared lanes did not answer");
+        tracing::debug!(%error, "the store of shared limits did not answer");
         self.clock.sleep(AFTER_FAILURE).await;
     }
 }

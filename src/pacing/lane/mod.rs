@@ -208,7 +208,7 @@ impl fmt::Display for Lane {
                 write!(f, "{kind} {operation} of {service}")
             }
             Self::Sender(sender) => write!(f, "{kind} {sender}"),
-            Self::Entry(sender) => write!(f, "{kind} {sender}, begun"),
+            Self::Entry(sender) => write!(f, "{kind} {sender}: starts"),
             Self::Campaign(id) => write!(f, "{kind} {id}"),
             Self::Agent { campaign, agent } => write!(f, "{kind} {agent} in {campaign}"),
         }

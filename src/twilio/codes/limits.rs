@@ -102,7 +102,7 @@ pub const LIMIT_RULES: &[LimitRule] = &[
         rests: "the operation, on its service where Twilio counts by service",
         // Twilio's libraries begin with 100 ms and double it. A single 429 among many replies means that the rate is
         // close to the limit, not that the operation is blocked; a blocked operation gets the longer cool-downs
-        // within a few calls. A message that would wait for more than a minute is better deferred.
+        // within a few calls. A message that would wait for more than a minute is better scheduled.
         rest: Some(RestSpan {
             first: Duration::from_millis(100),
             longest: Duration::from_secs(60),

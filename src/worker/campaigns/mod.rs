@@ -31,7 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Pace;
 use crate::engine::Position;
-use crate::ledger::{CampaignRecord, CampaignState, LedgerError, StateChange, WORKED_OFF};
+use crate::ledger::{CampaignRecord, CampaignState, FILES_COMPLETE, LedgerError, StateChange};
 use crate::message::{CampaignId, PauseCause};
 use crate::outcomes::{FinishedBy, Unfinished, finish};
 use crate::pacing::{Lane, Quota};
@@ -249,7 +249,7 @@ impl Campaigns {
     /// publisher's.
     async fn doubt_end(&self, record: &CampaignRecord) -> Result<(), WorkError> {
         let ledger = &self.shared.parts.ledger;
-        let is_published = record.reason.as_deref() == Some(WORKED_OFF)
+        let is_published = record.reason.as_deref() == Some(FILES_COMPLETE)
             && ledger.books(Some(&record.id)).await?.published() > 0;
         if is_published || ledger.has_open(&record.id, false).await? {
             self.run_again(&record.id).await?;
@@ -292,7 +292,7 @@ impl Campaigns {
         }
         let finished = records.iter().rev().filter(|record| {
             record.state == CampaignState::Finished
-                && record.reason.as_deref() == Some(WORKED_OFF)
+                && record.reason.as_deref() == Some(FILES_COMPLETE)
                 && self.is_ours(&record.id)
         });
         for record in finished.take(REOPEN_MAX) {

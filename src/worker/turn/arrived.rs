@@ -103,7 +103,7 @@ impl<'a> Arrived<'a> {
                 Err(self.pass_by(MessageEvent::Duplicate).await?)
             }
             // It returns when it is due, or as the queue's delayed copy.
-            Ok(Taken::Deferred { .. }) => Err(self.pass_by(MessageEvent::Redelivered).await?),
+            Ok(Taken::Waits { .. }) => Err(self.pass_by(MessageEvent::Redelivered).await?),
             Ok(Taken::Held { .. }) => {
                 self.count(MessageEvent::Redelivered);
                 self.delivery.retry_later(HELD_AGAIN).await?;

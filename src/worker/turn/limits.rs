@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{SENDER_WAIT_MAX, Sending};
-use crate::message::{DeferReason, SkipReason};
+use crate::message::{SkipReason, WaitReason};
 use crate::pacing::{Arrival, Booking, Lane, Permit, PutOff};
 
 use super::leased::Leased;
@@ -19,7 +19,7 @@ const HOLD_MAX: Duration = Duration::from_secs(30);
 pub(super) enum Admission {
     Go,
     Skip(SkipReason),
-    Later(DeferReason, Timestamp),
+    Later(WaitReason, Timestamp),
     /// Its limits grant it later, at about this time.
     PutOff(PutOff, Timestamp),
 }
@@ -46,7 +46,7 @@ impl Leased<'_> {
             return Admission::Skip(SkipReason::Expired);
         }
         if let Some(begin) = self.message().not_before.filter(|begin| *begin > now) {
-            return Admission::Later(DeferReason::Scheduled, begin);
+            return Admission::Later(WaitReason::NotBefore, begin);
         }
         Admission::Go
     }
@@ -72,7 +72,7 @@ impl Leased<'_> {
     }
 
     /// Waits for the limits of a message that is to begin. Returns None when the limits rest for longer than a message
-    /// may wait: then the caller releases it, and it is deferred.
+    /// may wait: then the caller releases it, and it is scheduled.
     pub(super) async fn permit(&self) -> Option<Permit> {
         let parts = &self.session.shared.parts;
         let own = self.lanes_to_begin();

@@ -2,7 +2,7 @@
 //! occupies a slot in flight.
 
 use crate::ledger::{Ending, Settlement, Wake};
-use crate::message::{DeferReason, Failure, SkipReason, Unavailable};
+use crate::message::{Failure, SkipReason, Unavailable, WaitReason};
 use crate::metrics::MessageEvent;
 use crate::pacing::LaneKind;
 use crate::pacing::backlog_name;
@@ -117,7 +117,7 @@ impl<'a> Leased<'a> {
                 self.end(Ending::Skipped { reason, detail }).await
             }
             Admission::PutOff(later, due) => {
-                self.count(MessageEvent::Deferred(DeferReason::Pace));
+                self.count(MessageEvent::Waits(WaitReason::Pace));
                 let settlement = Settlement::Backlogged {
                     backlog: backlog_name(&later.lanes),
                     since: self.taken.accepted_at,
@@ -133,8 +133,8 @@ impl<'a> Leased<'a> {
                 left
             }
             Admission::Later(reason, due) => {
-                self.count(MessageEvent::Deferred(reason));
-                let settlement = Settlement::Deferred {
+                self.count(MessageEvent::Waits(reason));
+                let settlement = Settlement::Waits {
                     reason,
                     due,
                     wake: Wake::Ledger,
@@ -148,7 +148,7 @@ impl<'a> Leased<'a> {
 
     /// Settles a message that waits for its agent.
     async fn hold(self, held: HeldForAgent) -> Left {
-        self.count(MessageEvent::Deferred(DeferReason::AgentUnavailable));
+        self.count(MessageEvent::Waits(WaitReason::AgentUnavailable));
         tracing::debug!(
             message.id = %self.key().id.in_log(), agent = held.agent, why = %held.why,
             "message held for its agent"

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use crate::engine::Position;
 use crate::ledger::{Actor, Ending, MessageKey, StateChange, Transition};
-use crate::message::{DeferReason, Failure};
+use crate::message::Failure;
 use crate::metrics::MessageEvent;
 use crate::outcomes::Verdict;
 use crate::twilio::pause_cause;
@@ -52,12 +52,9 @@ impl Leased<'_> {
                 tracing::info!(
                     campaign.id = %campaign, message.id = %id.in_log(), %reason,
                     wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), failure,
-                    "message deferred"
+                    "message waits for a later time"
                 );
-                match reason {
-                    DeferReason::Retry => MessageEvent::Retried,
-                    reason => MessageEvent::Deferred(*reason),
-                }
+                MessageEvent::Waits(*reason)
             }
             Verdict::Halt(failure) => return halt(shared, active, failure).await,
         };

@@ -59,7 +59,7 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
                 .show_lanes(&parts.holder, Some(&value), parts.clock.now());
             match showing.await {
                 Ok(()) => shown = Some((lanes, now)),
-                Err(error) => tracing::debug!(%error, "lanes are not shown"),
+                Err(error) => tracing::debug!(%error, "limits are not shown"),
             }
         }
         parts.clock.sleep(LOOK_EVERY * (1 + rare)).await;

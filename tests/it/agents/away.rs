@@ -10,7 +10,7 @@ use crate::saga::stage::{PROXY_TASK_NOW, PROXY_TASK_ON_REPLY, TASK_NOW, TASK_ON_
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-const HELD: &str = "deferred agent_unavailable";
+const HELD: &str = "held agent_unavailable";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Why {

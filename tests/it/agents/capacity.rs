@@ -113,7 +113,7 @@ async fn what_others_give_an_agent_counts_as_well() {
     }
     accept(&stage, &[(0, "alice")]).await;
     stage.run_for(Duration::from_secs(60)).await;
-    assert_eq!(standing(&stage, 0).await, "deferred agent_unavailable");
+    assert_eq!(standing(&stage, 0).await, "held agent_unavailable");
     assert_eq!(agent(&stage, "alice").open_most, 2);
     change(&stage, "alice", &AgentChange::capacity(3));
     stage.run().await;
@@ -138,7 +138,7 @@ async fn the_next_agents_share_what_one_cannot_take() {
         let all = tasks(&stage);
         let shared = (count(&all, "bob"), count(&all, "carol"), all.len());
         assert_eq!(shared, (4, 4, 8), "{}: {all:?}", pair.name);
-        assert_eq!(stage.books().await.deferred_total(), 2);
+        assert_eq!(stage.books().await.waits(), 2);
         // Dave comes: the others are his.
         change(&stage, "dave", &AgentChange::activity("Available"));
         stage.run().await;

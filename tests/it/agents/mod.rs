@@ -66,7 +66,7 @@ async fn standing(stage: &Stage, n: u32) -> String {
     let key = MessageKey::of(&stage.message(n));
     let found = stage.ledger.find(&key).await.expect("the ledger answers");
     match found.expect("it was accepted").standing {
-        Standing::Deferred { reason, .. } => format!("deferred {reason}"),
+        Standing::Waits { reason, .. } => format!("{} {reason}", reason.state()),
         Standing::Over { ending, .. } => match ending {
             Ending::Done { .. } => "done".to_owned(),
             Ending::Skipped { reason, detail } => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flexcast::ledger::LeasedMessage;
-use flexcast::message::DeferReason;
+use flexcast::message::WaitReason;
 use flexcast::simulator::{AgentChange, Assumptions, Faults, Settings};
 use serde_json::json;
 
@@ -95,7 +95,7 @@ async fn those_whose_turn_comes_later_are_not_looked_at_before_it() {
     accept(&stage, &wanted).await;
     stage.run_for(Duration::from_secs(5)).await;
     let books = stage.books().await;
-    let put_off = books.deferred.get(&DeferReason::Pace).copied();
+    let put_off = books.scheduled.get(&WaitReason::Pace).copied();
     assert_eq!((books.done, put_off), (1, Some(199)));
     // Those in flight at first ask before one of them is promised the turn.
     let looks = calls(&stage, "list_worker_channels");

@@ -39,7 +39,7 @@ const LOOKS: usize = 300;
 
 /// What the faults cause: a panel of errors has more to show than zeros.
 const CAUSED: [&str; 5] = [
-    "flexcast_messages_total{outcome=\"retried\"}",
+    "flexcast_messages_total{outcome=\"retrying\"}",
     "flexcast_messages_total{outcome=\"dead\"}",
     "flexcast_dead_letters_total{reason=\"invalid_address\"}",
     "flexcast_twilio_request_duration_seconds_count{code=\"429\"}",
@@ -224,7 +224,8 @@ async fn all_is_scraped(stack: &Stack) {
         scraped_as_prometheus_3_wants_it(target).await;
     }
     soon(async || {
-        let open = "sum(flexcast_books_messages{state=~\"waiting|deferred|in_flight\"})";
+        let open =
+            "sum(flexcast_books_messages{state=~\"queued|scheduled|retrying|held|in_flight\"})";
         let done = "sum(flexcast_books_messages{state=\"done\"})";
         let is_seen = has_series(stack, &format!("{open} == 0 and {done} > 0")).await;
         is_seen

@@ -47,9 +47,9 @@ pub(super) async fn stands_still(stage: &Stage, plan: &Plan) -> String {
         for n in 0..plan.count {
             let record = stage.record(n).await;
             let due = match &record.standing {
-                Standing::Waiting { .. } => now,
+                Standing::Queued { .. } => now,
                 Standing::InFlight { until, .. } => *until,
-                Standing::Deferred { due, .. } => *due,
+                Standing::Waits { due, .. } => *due,
                 Standing::Over { .. } | Standing::Nowhere => continue,
             };
             let is = Seen {

@@ -298,7 +298,7 @@ fn blow(dice: &mut Dice) -> Blow {
         }
         14 | 15 => Blow::Purged(1 + dice.below(12)),
         10 | 11 => Blow::PausedWhileStopped(&[Place::Ledger, Place::Journal], 1 + dice.below(30)),
-        12 | 13 => Blow::PausedWhileCut(1 + dice.below(6)),
+        12 | 13 => Blow::PausedWhileCut(1 + dice.below(3)),
         0 => Blow::Stopped(1 + dice.below(30)),
         1 if side == Side::Before => Blow::Overtaken(CALLS, 1 + dice.below(30)),
         // Between an intent and its call: the look at the lease right before it is all there is.

@@ -52,7 +52,7 @@ fn what_is_held_for_one_agent_holds_up_nobody_and_goes_on_when_they_are_back() {
         .ends_with(0);
     // Bob takes two of his four; of hers none is begun.
     let books = place.status_until("spring", |books| {
-        books["done"] == 2 && books["deferred"]["agent_unavailable"] == 6
+        books["done"] == 2 && books["held"]["agent_unavailable"] == 6
     });
     assert_eq!(books["accepted"], 8, "{books}");
     assert!(work.metric("flexcast_agents_unavailable_total{reason=\"offline\"}") >= 4.0);

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{campaign, contacts};
-use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once, total};
+use crate::support::flexcast::{FakeTwilio, Place, Ran, balanced, each_once, waits};
 use crate::support::killed_imports::draw;
 
 const CUSTOMERS: usize = 60;
@@ -122,7 +122,7 @@ fn a_backup_is_the_same_ledger_and_work_goes_on_with_it() {
     assert_eq!(restored.status("spring"), {
         let mut books = place.status("spring");
         // The queue's file is not there: what waits is not on it.
-        books["unseen"] = json!(0);
+        books["unread"] = json!(0);
         books
     });
     restored.work(&["--until-idle"]).ended().ends_with(0);
@@ -150,7 +150,7 @@ fn a_backup_is_made_beside_work_and_has_one_moment_of_it() {
         done = books["done"].as_u64().expect("a count");
         let open = CUSTOMERS as u64 - done;
         assert_eq!(
-            books["waiting"].as_u64().expect("a count") + total(&books["deferred"]),
+            books["queued"].as_u64().expect("a count") + waits(&books),
             open
         );
     }

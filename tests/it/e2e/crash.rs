@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{campaign, contacts, for_each_pair, what_counts};
-use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, total};
+use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, waits};
 
 const CUSTOMERS: usize = 90;
 
@@ -24,7 +24,7 @@ fn waiting(twilio: &FakeTwilio, strategy: &str, api: &str) -> (Place, Vec<String
 
 fn open(books: &Value) -> u64 {
     let count = |name: &str| books[name].as_u64().expect("a count");
-    count("waiting") + count("in_flight") + total(&books["deferred"])
+    count("queued") + count("in_flight") + waits(books)
 }
 
 fn done(books: &Value) -> u64 {

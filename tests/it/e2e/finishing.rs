@@ -1,4 +1,4 @@
-//! A campaign's end: by itself when its files are worked off, by an operator when publishers feed it.
+//! A campaign's end: by itself when all imported files are complete, by an operator when publishers feed it.
 
 use bytes::Bytes;
 use flexcast::clock::Clock;
@@ -66,7 +66,7 @@ async fn a_campaign_of_files_finishes_by_itself_and_runs_again_with_another_file
     }
     let shown = place.run(&["campaign", "show", "spring"]).ends_with(0).out;
     assert!(
-        shown.contains("finished") && shown.contains("worked off"),
+        shown.contains("finished") && shown.contains("all imported files are complete"),
         "{shown}"
     );
     // It had files alone; but who publishes to it all the same is not left to wait.
@@ -90,18 +90,18 @@ fn balanced_with_publishers(books: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_campaign_of_publishers_finishes_when_an_operator_says_so_and_nothing_is_unseen() {
+async fn a_campaign_of_publishers_finishes_when_an_operator_says_so_and_nothing_is_unread() {
     let twilio = FakeTwilio::start();
     let place = applied(&twilio);
     let (numbers, _) = contacts(5);
     publish(&place, &numbers).await;
     let books = place.status("spring");
     assert_eq!(
-        (&books["accepted"], &books["unseen"]),
+        (&books["accepted"], &books["unread"]),
         (&json!(0), &json!(5))
     );
     let told = place.run(&["status", "spring"]).ends_with(0).out;
-    assert!(told.contains("unseen"), "{told}");
+    assert!(told.contains("not read yet"), "{told}");
     let refused = place.run(&["campaign", "finish", "spring"]).ends_with(75);
     assert!(
         refused.err.contains("5 messages wait on its queue"),
@@ -112,7 +112,7 @@ async fn a_campaign_of_publishers_finishes_when_an_operator_says_so_and_nothing_
     place.work(&["--until-idle"]).ended().ends_with(0);
     let books = place.status("spring");
     balanced_with_publishers(&books);
-    assert_eq!((&books["done"], &books["unseen"]), (&json!(5), &json!(0)));
+    assert_eq!((&books["done"], &books["unread"]), (&json!(5), &json!(0)));
     assert_eq!(books["state"], "running", "more may come: {books}");
     place.run(&["campaign", "finish", "spring"]).ends_with(0);
     assert_eq!(place.status("spring")["state"], "finished");
@@ -122,7 +122,7 @@ async fn a_campaign_of_publishers_finishes_when_an_operator_says_so_and_nothing_
     publish(&place, &more[5..]).await;
     place.work(&["--until-idle"]).ended().ends_with(0);
     let books = place.status("spring");
-    assert_eq!((&books["done"], &books["unseen"]), (&json!(5), &json!(1)));
+    assert_eq!((&books["done"], &books["unread"]), (&json!(5), &json!(1)));
     // Applied anew, it runs again.
     let apply = ["campaign", "apply", "spring.toml"];
     place.run(&apply).ends_with(0);
@@ -157,7 +157,7 @@ fn send_and_work_until_idle_leave_a_finished_campaign() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_unseen_is_no_difference_but_a_metric_of_its_own() {
+async fn what_waits_unread_is_no_difference_but_a_metric_of_its_own() {
     let twilio = FakeTwilio::start();
     twilio.set_faults(&json!({"rules": [{"operation": "*", "kind": "latency", "ms": 100}]}));
     let place = applied(&twilio);
@@ -175,9 +175,9 @@ async fn what_waits_unseen_is_no_difference_but_a_metric_of_its_own() {
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.expect(name).parse::<f64>().expect("a number")
     };
-    let unseen = metric("flexcast_queue_unseen_messages");
-    assert!((5.0..=10.0).contains(&unseen), "{unseen}");
+    let unread = metric("flexcast_queue_unread_messages");
+    assert!((5.0..=10.0).contains(&unread), "{unread}");
     assert!(metric("flexcast_queue_missing_messages") == 0.0);
     place.status_until("spring", |books| books["done"] == json!(10));
-    assert!(metric("flexcast_queue_unseen_messages") == 0.0);
+    assert!(metric("flexcast_queue_unread_messages") == 0.0);
 }

@@ -12,6 +12,7 @@ mod crash;
 mod dry_run;
 mod faults;
 mod finishing;
+mod first_hour;
 mod half_open;
 mod help;
 mod hostile;

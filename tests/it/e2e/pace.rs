@@ -23,8 +23,8 @@ fn paced(twilio: &FakeTwilio, pace: &str, messages: usize) -> Place {
 }
 
 fn lane(status: &Value, name: &str) -> Option<Value> {
-    let lanes = status["lanes"].as_array()?;
-    lanes.iter().find(|one| one["lane"] == name).cloned()
+    let lanes = status["limits"].as_array()?;
+    lanes.iter().find(|one| one["limit"] == name).cloned()
 }
 
 /// When each task was asked for, in milliseconds.
@@ -47,7 +47,7 @@ fn a_pace_is_changed_while_the_consumer_goes_on_and_status_shows_its_lanes() {
     let status = place.status_until("spring", |books| {
         let shown = lane(books, "campaign spring");
         books["done"] == 1
-            && books["deferred"]["pace"].as_u64() >= Some(28)
+            && books["scheduled"]["pace"].as_u64() >= Some(28)
             && shown.is_some_and(|lane| lane["used_last_minute"] == 1)
     });
     let shown = lane(&status, "campaign spring").expect("its lane");
@@ -63,7 +63,7 @@ fn a_pace_is_changed_while_the_consumer_goes_on_and_status_shows_its_lanes() {
         told.contains("campaign spring") && told.contains("1/min"),
         "{told}"
     );
-    let waiting = "flexcast_lanes{lane=\"campaign\"}";
+    let waiting = "flexcast_limits{limit=\"campaign\"}";
     assert!(work.metric(waiting) >= 1.0);
 
     let before = begun(&twilio).len();
@@ -92,7 +92,7 @@ fn a_pace_is_changed_while_the_consumer_goes_on_and_status_shows_its_lanes() {
     );
     work.terminate();
     work.ended().ends_with(0);
-    assert_eq!(place.status("spring").get("lanes"), None, "nobody works");
+    assert_eq!(place.status("spring").get("limits"), None, "nobody works");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn in_steps(strategy: &str, api: &str) {
         json!({"campaign": "spring", "rows": 40, "accepted": 40, "rejected": 0, "duplicate": 0,
                "suppressed": 0})
     );
-    assert_eq!(place.status("spring")["waiting"], json!(40));
+    assert_eq!(place.status("spring")["queued"], json!(40));
     assert_eq!(
         twilio.effects(),
         Vec::<Value>::new(),

@@ -5,22 +5,24 @@ use serde_json::Value;
 use crate::support::flexcast::{Place, balanced, each_once, in_repository, without_place};
 
 /// The keys of the report, in the order they are printed in.
-const REPORT: [&str; 18] = [
+const REPORT: [&str; 20] = [
     "campaign",
     "rows",
     "accepted",
     "rejected",
     "duplicate",
     "suppressed",
-    "waiting",
-    "deferred",
+    "queued",
+    "scheduled",
+    "retrying",
+    "held",
     "in_flight",
     "done",
     "already_sent",
     "skipped",
     "dead",
     "unknown",
-    "unseen",
+    "unread",
     "state",
     "imports",
     "ledger",

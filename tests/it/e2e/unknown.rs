@@ -87,7 +87,7 @@ fn an_unknown_is_settled_as_sent_or_sent_again_as_the_operator_says() {
     let books = place.status("spring");
     balanced(&books);
     assert_eq!(
-        (&books["waiting"], &books["unknown"]),
+        (&books["queued"], &books["unknown"]),
         (&json!(1), &json!(0))
     );
     assert_eq!(books["state"], "running", "it has something to do again");

@@ -52,10 +52,10 @@ async fn a_pace_that_is_changed_holds_for_all_consumers_and_restarts_none() {
     import(&place, &customers);
     // One of both is shown, with what both have used.
     place.status_until(CAMPAIGN, |books| {
-        let lanes = books["lanes"].as_array().map_or(&[][..], Vec::as_slice);
-        let mut lanes = lanes.iter().filter(|one| one["lane"] == "campaign spring");
+        let lanes = books["limits"].as_array().map_or(&[][..], Vec::as_slice);
+        let mut lanes = lanes.iter().filter(|one| one["limit"] == "campaign spring");
         let shown = lanes.next().is_some_and(|lane| lane["quota"] == "1/min");
-        shown && lanes.next().is_none() && books["deferred"]["pace"].as_u64() >= Some(30)
+        shown && lanes.next().is_none() && books["scheduled"]["pace"].as_u64() >= Some(30)
     });
     let fast = ["campaign", "pace", CAMPAIGN, "--campaign", "none"];
     place.run(&fast).ends_with(0);

@@ -1,4 +1,4 @@
-//! What the broker holds against what the ledger says: unseen, and missing.
+//! What the broker holds against what the ledger says: unread, and missing.
 
 use lapin::options::QueuePurgeOptions;
 use serde_json::json;
@@ -15,24 +15,24 @@ fn metric(url: &str, name: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_publishers_sent_is_unseen_until_a_consumer_takes_it() {
+async fn what_publishers_sent_is_unread_until_a_consumer_takes_it() {
     let vhost = Vhost::new().await;
     let twilio = FakeTwilio::start();
     let place = applied(&vhost.url, &twilio, None);
     for number in ["+12025550173", "+12025550174"] {
         python(&vhost.url, "examples/publish.py", &[CAMPAIGN, number]);
     }
-    let books = place.status_until(CAMPAIGN, |books| books["unseen"] == json!(2));
+    let books = place.status_until(CAMPAIGN, |books| books["unread"] == json!(2));
     assert_eq!(books["accepted"], json!(0), "{books}");
     let finish = ["campaign", "finish", CAMPAIGN];
     place.run(&finish).ends_with(75);
     let mut work = place.work(&[]);
     let books = place.status_until(CAMPAIGN, |books| books["done"] == json!(2));
-    assert_eq!(books["unseen"], json!(0), "{books}");
+    assert_eq!(books["unread"], json!(0), "{books}");
     assert_eq!(books["state"], "running", "publishers may have more");
     let url = format!("http://{}", work.address());
     for name in [
-        "flexcast_queue_unseen_messages",
+        "flexcast_queue_unread_messages",
         "flexcast_queue_missing_messages",
     ] {
         eventually(name, || metric(&url, name).filter(|value| value == "0"));

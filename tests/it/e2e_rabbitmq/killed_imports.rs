@@ -22,7 +22,7 @@ async fn what_a_killed_import_left_is_contacted_once() {
     let books = place.status(CAMPAIGN);
     balanced(&books);
     assert_eq!(books["accepted"], json!(customers.len()), "{books}");
-    assert_eq!(books["waiting"], json!(customers.len()), "{books}");
+    assert_eq!(books["queued"], json!(customers.len()), "{books}");
 
     // Of these 20,000 the first are enough to see that nobody is contacted twice.
     let mut work = place.work(&[]);

@@ -154,7 +154,7 @@ impl Scene {
     pub(super) fn all_over(&self, dead: usize) {
         let over = |books: &Value| {
             books["done"] == json!(self.messages - dead)
-                && books["waiting"] == json!(0)
+                && books["queued"] == json!(0)
                 && books["in_flight"] == json!(0)
         };
         balanced(&self.place.status_until(CAMPAIGN, over));
@@ -217,11 +217,8 @@ impl Scene {
         let in_flight = |books: &Value| books["in_flight"] == json!(0);
         self.place.status_until(CAMPAIGN, in_flight);
         let before = self.twilio.effects().len();
-        let waiting = self.place.status(CAMPAIGN)["waiting"].as_u64();
-        assert!(
-            waiting >= Some(20),
-            "there is something to stop: {waiting:?}"
-        );
+        let queued = self.place.status(CAMPAIGN)["queued"].as_u64();
+        assert!(queued >= Some(20), "there is something to stop: {queued:?}");
         let after = self.twilio.effects().len();
         assert_eq!(after, before, "a purge stops a campaign");
     }

@@ -218,7 +218,7 @@ fn is_over(books: &Value) -> bool {
         Value::Object(reasons) => reasons.values().filter_map(Value::as_u64).sum(),
         count => count.as_u64().unwrap_or(0),
     };
-    let open: u64 = ["waiting", "deferred", "in_flight"]
+    let open: u64 = ["queued", "scheduled", "retrying", "held", "in_flight"]
         .iter()
         .map(|term| count(&books[term]))
         .sum();

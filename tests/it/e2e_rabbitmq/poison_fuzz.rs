@@ -82,7 +82,7 @@ async fn no_message_that_a_broker_takes_stops_a_consumer() {
     let patience = Duration::from_secs(120 + count as u64 / 10);
     are_empty(&vhost.url, patience).await;
     let books = place.status_until(CAMPAIGN, |books| {
-        let mut open = ["unseen", "waiting", "in_flight"].iter();
+        let mut open = ["unread", "queued", "in_flight"].iter();
         open.all(|it| books[it] == json!(0))
     });
     let (status, ready) = work.readiness();

@@ -89,7 +89,7 @@ impl Scene {
     fn all_over(&self, dead: usize) -> Value {
         let over = |books: &Value| {
             books["done"] == json!(self.messages - dead)
-                && books["waiting"] == json!(0)
+                && books["queued"] == json!(0)
                 && books["in_flight"] == json!(0)
         };
         let books = self.place.status_until(CAMPAIGN, over);

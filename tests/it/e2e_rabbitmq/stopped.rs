@@ -54,7 +54,7 @@ async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when
     each_once(&twilio.effects(), "message", &numbers(&customers));
     // The lanes and the broker's nodes were shown by those who have ended since.
     let mut after = books.clone();
-    for shown in ["lanes", "nodes"] {
+    for shown in ["limits", "nodes"] {
         after.as_object_mut().expect("an object").remove(shown);
     }
     assert_eq!(place.status(CAMPAIGN), after);

@@ -4,7 +4,7 @@ use flexcast::ledger::{
     BacklogRow, CallUp, CalledUp, LeasedMessage, Ledger, Settlement, Standing, Taken, UNCALLED_FOR,
     Wake,
 };
-use flexcast::message::{Address, CampaignId, DeferReason};
+use flexcast::message::{Address, CampaignId, WaitReason};
 
 use super::fixture::{
     accept_queued, apply_spring, at, campaign, deferred, key, lease, message, settle, spring, take,
@@ -65,17 +65,17 @@ pub(super) async fn a_backlog_is_called_up_by_age_and_no_other_with_it(ledger: &
     }
     // Others that wait for a time of theirs are in none.
     let seven = lease(ledger, &message(7), at(1)).await;
-    let pace = deferred(DeferReason::Pace, at(900), Wake::Ledger);
+    let pace = deferred(WaitReason::Pace, at(900), Wake::Ledger);
     settle(ledger, &seven, &pace, at(1)).await;
     let expected = [("a \u{1f600}", 40), ("b", 10), ("c", 50)];
     let expected: Vec<_> = expected.map(|(name, at)| (name.to_owned(), at)).into();
     assert_eq!(backlogs(ledger).await, expected);
     let found = ledger.find(&key(1)).await.expect("it answers");
-    let (reason, due) = (DeferReason::Pace, at(900));
+    let (reason, due) = (WaitReason::Pace, at(900));
     let standing = found.expect("it is there").standing;
-    assert_eq!(standing, Standing::Deferred { reason, due });
+    assert_eq!(standing, Standing::Waits { reason, due });
     let books = ledger.books(None).await.expect("it answers");
-    assert_eq!(books.deferred[&DeferReason::Pace], 7);
+    assert_eq!(books.scheduled[&WaitReason::Pace], 7);
 
     let mut foreign = call("b", 9);
     foreign.campaign = CampaignId::parse("autumn").expect("an id");
@@ -92,7 +92,7 @@ pub(super) async fn a_backlog_is_called_up_by_age_and_no_other_with_it(ledger: &
     assert_eq!(listed, [2, 3, 5, 6].map(message));
     assert_eq!(ledger.call_up(&[], at(10)).await.expect("it answers"), []);
     let books = ledger.books(None).await.expect("it answers");
-    assert_eq!((books.waiting, books.deferred_total()), (4, 3));
+    assert_eq!((books.queued, books.waits()), (4, 3));
 }
 
 pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &Ledger) {
@@ -111,14 +111,14 @@ pub(super) async fn who_takes_a_message_is_told_where_it_was_called_up(ledger: &
     };
     // A delivery of its queue's that was left over brings it back no earlier.
     let early = take(ledger, &message(1), at(2)).await;
-    assert!(matches!(early, Taken::Deferred { .. }), "{early:?}");
+    assert!(matches!(early, Taken::Waits { .. }), "{early:?}");
     let calls = [call("b", 1)];
     let came = ledger.call_up(&calls, at(10)).await.expect("it answers");
     assert_eq!(came, [called(1, None)]);
     let (lease, called_from) = from(11).await;
     assert_eq!(called_from.as_deref(), Some("b"));
     // It is nobody's from here on: put off for something else, it is called up by nobody.
-    let scheduled = deferred(DeferReason::Scheduled, at(120), Wake::Ledger);
+    let scheduled = deferred(WaitReason::NotBefore, at(120), Wake::Ledger);
     settle(ledger, &lease, &scheduled, at(11)).await;
     assert_eq!(backlogs(ledger).await, []);
     assert_eq!(from(120).await.1, None);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flexcast::ledger::{Acceptance, Ending, Lease, LeasedMessage, Ledger, Settlement, Stray, Wake};
 use flexcast::message::{
-    CampaignId, DeadReason, DeferReason, FailureClass, SkipReason, UnknownReason,
+    CampaignId, DeadReason, FailureClass, SkipReason, UnknownReason, WaitReason,
 };
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -40,7 +40,7 @@ pub(super) async fn every_term_is_counted(ledger: &Ledger) {
         skipped(SkipReason::Expired),
         ended(dead(DeadReason::Exhausted)),
         unknown(),
-        deferred(DeferReason::Pace, at(60), Wake::Ledger),
+        deferred(WaitReason::Pace, at(60), Wake::Ledger),
         retry(at(60)),
         Settlement::Released { queued: true },
     ];
@@ -51,9 +51,9 @@ pub(super) async fn every_term_is_counted(ledger: &Ledger) {
     lease(ledger, &message(90), at(0)).await;
     let books = ledger.books(None).await.expect("it answers");
     assert_eq!(books.accepted, 11);
-    assert_eq!((books.waiting, books.in_flight), (1, 1));
-    let expected = [(DeferReason::Pace, 1), (DeferReason::Retry, 1)];
-    assert_eq!(books.deferred, expected.into());
+    assert_eq!((books.queued, books.in_flight), (1, 1));
+    assert_eq!(books.scheduled, [(WaitReason::Pace, 1)].into());
+    assert_eq!((books.retrying, books.held.len()), (1, 0));
     assert_eq!((books.done, books.unknown), (2, 1));
     let expected = [(SkipReason::OptedOut, 1), (SkipReason::Expired, 2)];
     assert_eq!(books.skipped, expected.into());
@@ -161,7 +161,7 @@ impl Walk {
             ended(dead(DeadReason::Rejected)),
             unknown(),
             retry(due),
-            deferred(DeferReason::Pace, due, Wake::Ledger),
+            deferred(WaitReason::Pace, due, Wake::Ledger),
             Settlement::Released { queued: false },
             Settlement::Released { queued: true },
         ];

@@ -75,7 +75,7 @@ pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &Le
             .expect("settled")
     );
     let books = ledger.books(None).await.expect("the books");
-    assert_eq!((books.waiting, books.unknown, books.imbalance()), (1, 0, 0));
+    assert_eq!((books.queued, books.unknown, books.imbalance()), (1, 0, 0));
     let listed = ledger.unqueued(at(3), 10).await.expect("a list");
     assert_eq!(listed.len(), 1, "somebody has to put it on the queue");
 
@@ -126,7 +126,7 @@ pub(super) async fn a_campaign_is_read_page_by_page(ledger: &Ledger) {
         .expect("a page");
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].message, message(3));
-    assert_eq!(rest[0].standing, Standing::Waiting { queued: false });
+    assert_eq!(rest[0].standing, Standing::Queued { published: false });
 }
 
 pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &Ledger) {

@@ -1,10 +1,10 @@
 //! When a campaign may be finished, and what shows without counting everything.
 
 use flexcast::ledger::{
-    Acceptance, CampaignState, Ending, Import, Ledger, Manifest, OnQueue, Settlement, WORKED_OFF,
-    Wake,
+    Acceptance, CampaignState, Ending, FILES_COMPLETE, Import, Ledger, Manifest, OnQueue,
+    Settlement, Wake,
 };
-use flexcast::message::{DeferReason, UnknownReason};
+use flexcast::message::{UnknownReason, WaitReason};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, begun, campaign, deferred, done, ended, key, lease,
@@ -62,7 +62,7 @@ pub(super) async fn a_campaign_finishes_by_itself_when_its_files_are_worked_off(
     assert!(!finish(ledger, true).await, "another file is another file");
     import(ledger, "b.csv", 2, true).await;
     assert!(finish(ledger, true).await);
-    let worked_off = Some(WORKED_OFF.to_owned());
+    let worked_off = Some(FILES_COMPLETE.to_owned());
     assert_eq!(state(ledger).await, (CampaignState::Finished, worked_off));
     let changed = ledger.campaign(&spring()).await.expect("it answers");
     assert_eq!(changed.expect("it is there").changed_at, at(9));
@@ -106,7 +106,7 @@ pub(super) async fn whether_anything_is_open_is_known_without_counting(ledger: &
         asking.expect("it answers")
     };
     assert!(!has_open(false).await);
-    let (pace, due) = (DeferReason::Pace, at(60));
+    let (pace, due) = (WaitReason::Pace, at(60));
     let settlements = [
         // What is settled so, whether it is open, and whether it is due or to be waited for.
         (done(), false, false),
@@ -137,7 +137,7 @@ pub(super) async fn what_the_queue_should_hold_is_told(ledger: &Ledger) {
     assert_eq!(unqueued.expect("it answers"), [Acceptance::Accepted]);
     let settlements = [
         retry(at(40)),
-        deferred(DeferReason::Pace, at(40), Wake::Ledger),
+        deferred(WaitReason::Pace, at(40), Wake::Ledger),
         done(),
     ];
     for (n, settlement) in (4..).zip(&settlements) {

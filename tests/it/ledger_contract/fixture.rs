@@ -7,8 +7,8 @@ use flexcast::ledger::{
     Taken, Transition, Wake,
 };
 use flexcast::message::{
-    Address, CampaignId, Customer, DeadReason, DeferReason, Effects, Event, Failure, FailureClass,
-    Message, MessageId, StepName, WIRE_VERSION,
+    Address, CampaignId, Customer, DeadReason, Effects, Event, Failure, FailureClass, Message,
+    MessageId, StepName, WIRE_VERSION, WaitReason,
 };
 use jiff::Timestamp;
 
@@ -160,8 +160,8 @@ pub(super) fn failure() -> Failure {
     }
 }
 
-pub(super) fn deferred(reason: DeferReason, due: Timestamp, wake: Wake) -> Settlement {
-    Settlement::Deferred {
+pub(super) fn deferred(reason: WaitReason, due: Timestamp, wake: Wake) -> Settlement {
+    Settlement::Waits {
         reason,
         due,
         wake,
@@ -171,8 +171,8 @@ pub(super) fn deferred(reason: DeferReason, due: Timestamp, wake: Wake) -> Settl
 }
 
 pub(super) fn retry(due: Timestamp) -> Settlement {
-    Settlement::Deferred {
-        reason: DeferReason::Retry,
+    Settlement::Waits {
+        reason: WaitReason::Retry,
         due,
         wake: Wake::Queue,
         failure: Some(Box::new(failure())),

@@ -1,7 +1,7 @@
 //! Messages that wait for an agent.
 
 use flexcast::ledger::{HeldFor, Ledger, Settlement, Standing};
-use flexcast::message::DeferReason;
+use flexcast::message::WaitReason;
 
 use super::fixture::{accept_queued, apply_spring, at, key, lease, message, settle, spring};
 
@@ -43,11 +43,11 @@ pub(super) async fn what_is_held_for_an_agent_is_recalled_for_that_agent(ledger:
     let expected = [("alice".to_owned(), 3), ("bob".to_owned(), 1)];
     assert_eq!(held_for(ledger).await, expected);
     let found = ledger.find(&key(1)).await.expect("it answers");
-    let (reason, due) = (DeferReason::AgentUnavailable, at(900));
+    let (reason, due) = (WaitReason::AgentUnavailable, at(900));
     let standing = found.expect("it is there").standing;
-    assert_eq!(standing, Standing::Deferred { reason, due });
+    assert_eq!(standing, Standing::Waits { reason, due });
     let books = ledger.books(None).await.expect("it answers");
-    assert_eq!(books.deferred[&DeferReason::AgentUnavailable], 4);
+    assert_eq!(books.held[&WaitReason::AgentUnavailable], 4);
 
     let campaign = spring();
     let recall = async |agent: &str, limit| {
@@ -69,7 +69,7 @@ pub(super) async fn what_is_held_for_an_agent_is_recalled_for_that_agent(ledger:
     assert_eq!(recall("alice", 9).await, 1);
     assert_eq!(recall("alice", 9).await, 0);
     let books = ledger.books(None).await.expect("it answers");
-    assert_eq!((books.waiting, books.deferred_total()), (4, 1));
+    assert_eq!((books.queued, books.waits()), (4, 1));
 }
 
 pub(super) async fn what_is_held_comes_back_by_itself_when_it_is_due(ledger: &Ledger) {

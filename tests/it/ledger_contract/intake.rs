@@ -1,7 +1,7 @@
 //! Accepting messages, and getting them onto the queue.
 
 use flexcast::ledger::{Acceptance, Import, Ledger, Manifest, Publication, RejectedRow, Wake};
-use flexcast::message::{CampaignId, DeferReason, Message, MessageId, RejectReason};
+use flexcast::message::{CampaignId, Message, MessageId, RejectReason, WaitReason};
 
 use super::fixture::{
     accept_queued, apply_spring, at, campaign, deferred, done, key, lease, message, message_to,
@@ -53,10 +53,7 @@ pub(super) async fn one_id_and_one_address_are_each_accepted_once(ledger: &Ledge
         ]
     );
     let books = ledger.books(Some(&spring())).await.expect("it answers");
-    assert_eq!(
-        (books.accepted, books.waiting, books.imbalance()),
-        (3, 3, 0)
-    );
+    assert_eq!((books.accepted, books.queued, books.imbalance()), (3, 3, 0));
 }
 
 pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &Ledger) {
@@ -71,8 +68,8 @@ pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &Led
     let settlements = [
         (2, Settlement::Released { queued: false }),
         (3, Settlement::Released { queued: true }),
-        (4, deferred(DeferReason::Pace, at(60), Wake::Ledger)),
-        (5, deferred(DeferReason::Retry, at(60), Wake::Queue)),
+        (4, deferred(WaitReason::Pace, at(60), Wake::Ledger)),
+        (5, deferred(WaitReason::Retry, at(60), Wake::Queue)),
         (6, done()),
     ];
     for (n, settlement) in &settlements {

@@ -356,7 +356,7 @@ pub(super) async fn the_leases_of_dead_holders_end(ledger: &Ledger) {
     );
     let found = ledger.find(&key(1)).await.expect("it answers");
     let standing = found.expect("it is there").standing;
-    assert_eq!(standing, Standing::Waiting { queued: true });
+    assert_eq!(standing, Standing::Queued { published: true });
     let again = lease(ledger, &message(1), at(1)).await;
     assert!(again.number > leases[0].number, "{again:?}");
 }

@@ -107,6 +107,7 @@ on_every_store! {
     leases::the_journal_comes_back_in_order,
     leases::a_message_that_is_over_stays_over,
     leases::the_leases_of_dead_holders_end,
+    coming_back::a_retry_that_is_taken_late_is_no_older_for_it,
     coming_back::a_deferred_message_is_taken_when_it_is_due_and_a_little_early,
     coming_back::the_ledger_wakes_what_it_was_to_wake,
     coming_back::what_the_queue_brings_back_is_woken_only_when_it_is_late,

@@ -135,7 +135,7 @@ async fn two_open_ledgers_on_one_file_see_each_others_writes() {
     tokio::join!(importing, working);
     for ledger in [import, work] {
         let books = ledger.books(None).await.expect("it answers");
-        assert_eq!((books.waiting, books.done), (50, 50));
+        assert_eq!((books.queued, books.done), (50, 50));
         assert_eq!(books.imbalance(), 0);
     }
 }
@@ -166,7 +166,7 @@ async fn an_import_gets_its_turn_beside_a_consumer_that_never_pauses() {
         task.abort();
     }
     let books = import.books(None).await.expect("it answers");
-    assert_eq!((books.waiting, books.imbalance()), (50, 0));
+    assert_eq!((books.queued, books.imbalance()), (50, 0));
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal,
     Settlement, Standing, StateChange, Taken, Transition, Wake,
 };
-use flexcast::message::{Address, DeferReason, PauseCause, SkipReason};
+use flexcast::message::{Address, PauseCause, SkipReason, WaitReason};
 
 use super::fixture::{
     LEASE, accept_queued, apply_spring, at, begun, campaign, done, key, lease, message, operator,
@@ -140,8 +140,8 @@ pub(super) async fn a_campaign_with_open_messages_is_not_converted(ledger: &Ledg
     assert!(save(false).await);
 }
 
-fn put_off(reason: DeferReason) -> Settlement {
-    Settlement::Deferred {
+fn put_off(reason: WaitReason) -> Settlement {
+    Settlement::Waits {
         reason,
         due: at(3_600),
         wake: Wake::Ledger,
@@ -156,14 +156,14 @@ pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &
     accept_queued(ledger, &messages).await;
     // 1 and 2 wait; 3 was put off for its pace; 4 is in flight; 5 has begun; 6 is done.
     let third = lease(ledger, &message(3), at(1)).await;
-    settle(ledger, &third, &put_off(DeferReason::Pace), at(1)).await;
+    settle(ledger, &third, &put_off(WaitReason::Pace), at(1)).await;
     lease(ledger, &message(4), at(1)).await;
     let fifth = lease(ledger, &message(5), at(1)).await;
     ledger
         .record(&fifth, &[begun()], at(1))
         .await
         .expect("the lease is good");
-    settle(ledger, &fifth, &put_off(DeferReason::Retry), at(1)).await;
+    settle(ledger, &fifth, &put_off(WaitReason::Retry), at(1)).await;
     let sixth = lease(ledger, &message(6), at(1)).await;
     settle(ledger, &sixth, &done(), at(1)).await;
     let skip = async |limit| {
@@ -231,7 +231,7 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
 pub(super) async fn the_waits_of_a_campaign_end(ledger: &Ledger) {
     apply_spring(ledger).await;
     accept_queued(ledger, &[message(1), message(2)]).await;
-    for (n, reason) in [(1, DeferReason::Pace), (2, DeferReason::Retry)] {
+    for (n, reason) in [(1, WaitReason::Pace), (2, WaitReason::Retry)] {
         let lease = lease(ledger, &message(n), at(1)).await;
         settle(ledger, &lease, &put_off(reason), at(1)).await;
     }
@@ -257,7 +257,7 @@ pub(super) async fn senders_give_away_what_has_not_begun(ledger: &Ledger) {
     accept_queued(ledger, &messages).await;
     // 1 waits for its pace, 2 is in flight, 3 waits, 4 has the other sender.
     let first = lease(ledger, &messages[0], at(1)).await;
-    settle(ledger, &first, &put_off(DeferReason::Pace), at(1)).await;
+    settle(ledger, &first, &put_off(WaitReason::Pace), at(1)).await;
     let taken = ledger.take(&messages[1], "one", at(1), LEASE).await;
     taken.expect("it is taken");
     let open = async || {

@@ -44,7 +44,7 @@ async fn is_taken_over(ledger: &Ledger) {
     let cause = PauseCause::CredentialsRefused;
     assert_eq!(paused.paused_by, Some(Actor::Program { cause }));
     let books = ledger.books(None).await.expect("it answers");
-    assert_eq!((books.accepted, books.waiting), (2, 2));
+    assert_eq!((books.accepted, books.queued), (2, 2));
     assert!(books.balance(), "{books:?}");
     // What a consumer of that version had may stand at Twilio.
     let skipped = ledger.skip_unbegun(&spring(), at(1), 10).await;

@@ -111,7 +111,7 @@ pub(super) async fn leases_that_ran_out_end_when_their_holders_are_dead(ledger: 
     assert_eq!(swept.expect("it answers"), 1);
     let record = ledger.find(&key(1)).await.expect("it answers");
     let standing = record.expect("it is known").standing;
-    assert_eq!(standing, Standing::Waiting { queued: true });
+    assert_eq!(standing, Standing::Queued { published: true });
     let Some(LeasedMessage {
         doubtful, journal, ..
     }) = take(ledger, &message(1), after).await.leased()

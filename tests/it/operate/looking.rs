@@ -24,19 +24,19 @@ async fn a_status_has_the_books_the_queue_and_the_state() {
     let json = &json(&status)[0];
     assert_eq!(json["campaign"], "spring");
     assert_eq!(json["accepted"], 3);
-    assert_eq!(json["waiting"], 2);
+    assert_eq!(json["queued"], 2);
     assert_eq!(json["dead"]["rejected"], 1);
     assert_eq!(json["reason"], "lunch");
     // The one that is over lies there still: nobody has taken it off.
-    assert_eq!(json["unseen"], 1);
-    assert_eq!(json.get("lanes"), None, "nobody works");
+    assert_eq!(json["unread"], 1);
+    assert_eq!(json.get("limits"), None, "nobody works");
     let [report] = &status.campaigns[..] else {
         panic!("{status:?}");
     };
     let notices: Vec<_> = report.notices().collect();
     assert_eq!(notices.len(), 1);
     assert!(notices[0].contains("was paused by ada@desk"), "{notices:?}");
-    assert_eq!(status.unseen_unknown, None);
+    assert_eq!(status.unread_unknown, None);
     assert_eq!(report.imbalance(), None);
 }
 

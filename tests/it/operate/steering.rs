@@ -91,7 +91,7 @@ async fn an_unknown_is_settled_once_by_what_was_found_out() {
         .await;
     not_sent.expect("it is unknown");
     assert!(matches!(desk.standing(1).await, Standing::Over { .. }));
-    assert!(matches!(desk.standing(2).await, Standing::Waiting { .. }));
+    assert!(matches!(desk.standing(2).await, Standing::Queued { .. }));
     let again = operations
         .settle_unknown(&key(1), UnknownFinding::Sent)
         .await;
@@ -113,9 +113,9 @@ async fn a_campaign_is_finished_when_nothing_is_open() {
     assert_eq!(early, expected);
     // A consumer would take it off the queue.
     desk.end(1, dead()).await;
-    let unseen = operations.finish(&spring(), &desk.queue).await;
-    let unseen = unseen.expect_err("it lies on the queue").to_string();
-    assert!(unseen.contains("1 messages wait on its queue"), "{unseen}");
+    let unread = operations.finish(&spring(), &desk.queue).await;
+    let unread = unread.expect_err("it lies on the queue").to_string();
+    assert!(unread.contains("1 messages wait on its queue"), "{unread}");
 }
 
 #[tokio::test]

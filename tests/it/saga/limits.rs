@@ -45,7 +45,7 @@ async fn refused_credentials_pause_the_campaign_and_lose_nothing() {
             let record = stage.record(0).await;
             assert_eq!(
                 record.standing,
-                Standing::Waiting { queued: true },
+                Standing::Queued { published: true },
                 "{context}"
             );
             assert_eq!(record.attempts, 0, "{context}");

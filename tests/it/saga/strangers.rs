@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use flexcast::message::{DeferReason, SkipReason};
+use flexcast::message::{SkipReason, WaitReason};
 use flexcast::simulator::{BusyInteraction, Effect, EffectKind, Settings};
 use flexcast::twilio::{
     InProcess as _, NewConversation, NewConversationParticipant, NewFlexChannel,
@@ -182,7 +182,7 @@ async fn a_customer_who_is_elsewhere_can_be_waited_for() {
             stage.run_what_is_due().await;
             assert_untouched(&stage, &before, &context);
             let books = stage.books().await;
-            let busy = books.deferred.get(&DeferReason::CustomerBusy);
+            let busy = books.held.get(&WaitReason::CustomerBusy);
             assert_eq!(busy, Some(&1), "{}, {context}: {books:?}", pair.name);
             tokio::time::sleep(Duration::from_secs(90)).await;
         }

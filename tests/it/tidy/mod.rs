@@ -1,6 +1,7 @@
 //! Rules about the sources: the modules that a module may import, the place of each crate, the length of a file. Clippy
 //! checks the length of functions (clippy.toml).
 
+mod messages;
 mod sources;
 mod walls;
 

@@ -44,7 +44,7 @@ async fn a_file_is_not_migrated_beside_a_consumer_of_the_old_version() {
     assert_eq!(version(), 5);
     drop(held);
     left.place.run(&["status"]).ends_with(0);
-    assert_eq!(version(), 10);
+    assert_eq!(version(), 11);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,5 +65,5 @@ async fn postgresql_is_not_migrated_beside_a_consumer_of_the_old_version() {
     let gone = "SELECT pg_advisory_unlock_all()";
     consumer.batch_execute(gone).await.expect("it has ended");
     left.place.run(&["status"]).ends_with(0);
-    assert_eq!(version().await, 14);
+    assert_eq!(version().await, 15);
 }

@@ -33,6 +33,9 @@ const EDITIONS: &[M<'static>] = &[
     )),
     M::up(include_str!("../../migrations/sqlite/0009_trying.sql")),
     M::up(include_str!("../../migrations/sqlite/0010_backlogs.sql")),
+    M::up(include_str!(
+        "../../migrations/sqlite/0011_words_and_age.sql"
+    )),
 ];
 
 /// How often a statement asks for the write lock, a millisecond apart, while another process has it: for five seconds,
