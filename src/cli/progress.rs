@@ -10,11 +10,9 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::message::CampaignId;
-use crate::operate::{CampaignProgress, ProgressMeter, ReadModels, RunSpeed, ends_at};
+use crate::operate::{CampaignProgress, ProgressMeter, ReadModels, RunSpeed, ends_at, grouped};
 use crate::shutdown::Stopper;
 use crate::telemetry::{Drawn, draw};
-
-use super::question::grouped;
 
 /// How often the books are read: for a drawing, and for lines.
 const READ_EVERY: Duration = Duration::from_millis(500);

@@ -9,12 +9,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::files::private;
 use crate::intake::ImportSummary;
 use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
-use crate::operate::{ImportRequest, definition};
+use crate::operate::{ImportRequest, PreviewLedger, definition};
 use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -30,6 +31,7 @@ use super::exit::{self, halted};
 use super::import::{self, Confirmation, Question};
 use super::mapping::{MappingArgs, StrictnessArgs};
 use super::place::{self, LocatedReport};
+use super::preview::{self, AssumptionArgs, PreviewSettings};
 use super::progress::{RowsRead, RunProgress};
 use super::question::{self, Destination};
 use super::simulator::{HandleTime, set_faults};
@@ -51,6 +53,11 @@ pub(super) struct SendArgs {
     mapping: MappingArgs,
     #[command(flatten)]
     strictness: StrictnessArgs,
+    #[command(flatten)]
+    assumptions: AssumptionArgs,
+    /// Print a check-list of what would be sent, and import and send nothing
+    #[arg(long, conflicts_with = "simulate")]
+    dry_run: bool,
     /// Use a fake Twilio in this process, with a separate state: no customer is contacted
     #[arg(long)]
     simulate: bool,
@@ -96,6 +103,9 @@ struct SendTarget {
 impl SendArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
+        if self.dry_run {
+            return self.dry_run(global, &campaign).await;
+        }
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // The file is opened first: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
@@ -107,11 +117,19 @@ impl SendArgs {
             place::tell(&config);
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
-        let is_wanted = Confirmation {
-            rules: self.strictness.rules(),
+        // A question needs the preview, and so the ledger.
+        let recorded = match &destination {
+            Some(_) => preview::recorded(&config).await,
+            None => PreviewLedger::Missing,
+        };
+        let confirmation = Confirmation {
+            preview: self.preview(&config, recorded),
             asks: destination.map(Question::Send),
         };
-        if !is_wanted.confirm(&config, &campaign, &contacts).await? {
+        let is_wanted = confirmation.confirm(&campaign, &contacts).await?;
+        // The ledger is closed before the service opens it.
+        drop(confirmation);
+        if !is_wanted {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
@@ -164,6 +182,23 @@ impl SendArgs {
         let unread = service.read_models().unread(&record.id, &*queue).await.ok();
         queue.close().await;
         self.report(service, &record.id, unread, end?, &stop).await
+    }
+
+    async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
+        let input = self.mapping.open(campaign, &self.contacts, false)?;
+        let config = global.load()?;
+        let recorded = preview::recorded(&config).await;
+        let settings = self.preview(&config, recorded);
+        settings.dry_run(campaign, input, self.json).await
+    }
+
+    fn preview<'a>(&self, config: &'a Config, recorded: PreviewLedger) -> PreviewSettings<'a> {
+        PreviewSettings {
+            config,
+            recorded,
+            rules: self.strictness.rules(),
+            assumptions: self.assumptions.assumptions(),
+        }
     }
 
     /// Opens the real account, or a fake one in this process with a new state.

@@ -38,7 +38,7 @@ use folders::make_folder;
 pub use folders::trial_folder;
 pub use place::Connections;
 use twilio::pacing;
-pub use twilio::{client_settings, looking_twilio};
+pub use twilio::{client_settings, looking_twilio, rates};
 
 /// The ledger's file in the state folder.
 const LEDGER_FILE: &str = "ledger.db";

@@ -27,7 +27,7 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    Acceptance, CustomerRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
     OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stuck, Taken, UNDO_AFTER,
     UndoSettlement, UnknownRow, Wake,
 };

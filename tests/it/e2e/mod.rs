@@ -25,6 +25,7 @@ mod messages;
 mod names;
 mod ownership;
 mod pace;
+mod preview;
 mod processes;
 mod rejects;
 mod send;
