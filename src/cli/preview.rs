@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use jiff::tz::TimeZone;
 
-use crate::campaign::{Campaign, parse_duration};
+use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::intake::Input;
@@ -17,6 +17,7 @@ use crate::operate::{
 };
 use crate::service::{AccountAgents, Service, rates};
 
+use super::simulator::HandleTime;
 use super::{ExitCode, Problem, output, place};
 
 /// The width of a check-list, in characters: that of a terminal.
@@ -25,18 +26,30 @@ const WIDTH: u16 = 80;
 /// What an operator assumes for a preview.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct AssumptionArgs {
-    /// How long an agent works on a task, such as 6m: the preview then counts the agents' capacity
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    handle_time: Option<Duration>,
+    /// How long an agent works on a task, such as 6m: the preview then counts the agents' capacity. The agents of `send
+    /// --simulate` need this time: 5s without the flag; with none they do nothing by themselves
+    #[arg(long, value_name = "TIME")]
+    handle_time: Option<HandleTime>,
     /// The price of one SMS segment, such as 0.0083: the preview then shows what the segments cost
     #[arg(long, value_name = "PRICE")]
     segment_price: Option<SegmentPrice>,
 }
 
+/// How long simulated agents need for a task, unless the operator says otherwise.
+const SIMULATED_HANDLE_TIME: Duration = Duration::from_secs(5);
+
 impl AssumptionArgs {
+    /// How long simulated agents need for a task. `None`: they do nothing by themselves.
+    pub(super) fn simulated_handle_time(self) -> Option<Duration> {
+        match self.handle_time {
+            Some(HandleTime(time)) => time,
+            None => Some(SIMULATED_HANDLE_TIME),
+        }
+    }
+
     pub(super) fn assumptions(self) -> PreviewAssumptions {
         PreviewAssumptions {
-            handle_time: self.handle_time,
+            handle_time: self.handle_time.and_then(|time| time.0),
             segment_price: self.segment_price,
         }
     }

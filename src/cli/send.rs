@@ -11,7 +11,7 @@ use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::files::private;
-use crate::intake::ImportSummary;
+use crate::intake::{ImportSummary, Input};
 use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
@@ -34,7 +34,7 @@ use super::place::{self, LocatedReport};
 use super::preview::{self, AssumptionArgs, PreviewSettings};
 use super::progress::{RowsRead, RunProgress};
 use super::question::{self, Destination};
-use super::simulator::{HandleTime, set_faults};
+use super::simulator::set_faults;
 use super::voice::Voice;
 use super::work::check_login;
 use super::{ExitCode, GlobalArgs, Problem, broker, next_steps, outages, output, signals};
@@ -67,10 +67,6 @@ pub(super) struct SendArgs {
     /// With --simulate: the seed of all SIDs and faults
     #[arg(long, default_value_t = 1, requires = "simulate")]
     seed: u64,
-    /// With --simulate: how long agents need for a task; they accept, work, wrap up and complete it. 0: at once. none:
-    /// agents do nothing, so that an agent with 50 tasks takes no more
-    #[arg(long, value_name = "TIME", default_value = "5s", requires = "simulate")]
-    handle_time: HandleTime,
     /// With --simulate: write everything that was created at the fake Twilio to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "simulate")]
     effects: Option<PathBuf>,
@@ -109,27 +105,7 @@ impl SendArgs {
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // The file is opened first: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
-        // A simulated run contacts no customer, so that it asks no question.
-        let asks = !self.simulate && question::asks_before_sending(self.yes)?;
-        let config = global.load()?;
-        // Before the question: another ledger would contact the same customers again.
-        if !self.simulate {
-            place::tell(&config);
-        }
-        let destination = asks.then(|| Destination::of(&config)).transpose()?;
-        // A question needs the preview, and so the ledger.
-        let recorded = match &destination {
-            Some(_) => preview::recorded(&config).await,
-            None => PreviewLedger::Missing,
-        };
-        let confirmation = Confirmation {
-            preview: self.preview(&config, recorded),
-            asks: destination.map(Question::Send),
-        };
-        let is_wanted = confirmation.confirm(&campaign, &contacts).await?;
-        // The ledger is closed before the service opens it.
-        drop(confirmation);
-        if !is_wanted {
+        if !self.is_wanted(global, &campaign, &contacts).await? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
@@ -184,6 +160,34 @@ impl SendArgs {
         self.report(service, &record.id, unread, end?, &stop).await
     }
 
+    /// Checks the file by the rules; asks whether to send it, unless the run is simulated or needs no question. The
+    /// ledger, which the preview reads, is closed before the service opens it.
+    async fn is_wanted(
+        &self,
+        global: &GlobalArgs,
+        campaign: &Campaign,
+        contacts: &Input,
+    ) -> Result<bool, Problem> {
+        // A simulated run contacts no customer, so that it asks no question.
+        let asks = !self.simulate && question::asks_before_sending(self.yes)?;
+        let config = global.load()?;
+        // Before the question: another ledger would contact the same customers again.
+        if !self.simulate {
+            place::tell(&config);
+        }
+        let destination = asks.then(|| Destination::of(&config)).transpose()?;
+        // A question needs the preview, and so the ledger.
+        let recorded = match &destination {
+            Some(_) => preview::recorded(&config).await,
+            None => PreviewLedger::Missing,
+        };
+        let confirmation = Confirmation {
+            preview: self.preview(&config, recorded),
+            asks: destination.map(Question::Send),
+        };
+        confirmation.confirm(campaign, contacts).await
+    }
+
     async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
         let input = self.mapping.open(campaign, &self.contacts, false)?;
         let config = global.load()?;
@@ -230,7 +234,7 @@ impl SendArgs {
         let settings = Settings {
             seed: self.seed,
             hire_unknown_agents: true,
-            handle_time: self.handle_time.0,
+            handle_time: self.assumptions.simulated_handle_time(),
             record: self.record.clone(),
             // The simulated workflow reads the agent from the attribute that the campaign writes.
             target_attributes: vec![campaign.proxy.target_attribute.clone()],
