@@ -115,6 +115,8 @@ impl SendArgs {
             Some(_) => preview::recorded(&config).await,
             None => PreviewLedger::Missing,
         };
+        // The check-list before the question says how the file is read.
+        let is_asked = destination.is_some();
         let confirmation = Confirmation {
             preview: self.preview(&config, recorded),
             asks: destination.map(Question::Send),
@@ -142,7 +144,9 @@ impl SendArgs {
         let said = broker::warn(&*queue).await;
         let stop = signals::stopper()?;
         let campaign = definition(&record)?;
-        output::opened(&campaign, &contacts);
+        if !is_asked {
+            output::opened(&campaign, &contacts);
+        }
         let request = ImportRequest {
             record: &record,
             campaign: &campaign,
