@@ -80,7 +80,10 @@ impl ImportArgs {
         let file = self.contacts.display().to_string();
         // The handler is installed after the question: until it is answered, Ctrl-C ends the process.
         let stop = signals::stopper(Voice::Sentences)?;
-        output::opened(&definition, &contacts);
+        // Before a question, the check-list has said how the file is read.
+        if !asks {
+            output::opened(&definition, &contacts);
+        }
         let request = ImportRequest {
             record: &record,
             campaign: &definition,

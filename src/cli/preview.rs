@@ -127,12 +127,28 @@ pub(super) fn tell(shown: &ImportPreview) {
     tell!("{}", check_list(shown));
 }
 
-/// The check-list as text: the state of each item, its sentences, its details.
-fn check_list(shown: &ImportPreview) -> String {
+/// A text in lines that are no wider than a terminal.
+pub(super) fn wrapped(text: &str) -> String {
+    let mut table = wrapping_table();
+    table.add_row([text]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    table.trim_fmt()
+}
+
+/// A table without lines that is no wider than a terminal.
+fn wrapping_table() -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(WIDTH);
+    table
+}
+
+/// The check-list as text: the state of each item, its sentences, its details.
+fn check_list(shown: &ImportPreview) -> String {
+    let mut table = wrapping_table();
     for item in &shown.checks {
         table.add_row([item.state.as_str(), item.text.as_str()]);
         for detail in &item.details {

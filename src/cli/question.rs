@@ -16,6 +16,7 @@ use crate::service::client_settings;
 use crate::telemetry::printable;
 use crate::twilio::hide_numbers;
 
+use super::preview::wrapped;
 use super::{ExitCode, Problem, output};
 
 /// The maximum number of senders that a question names.
@@ -189,10 +190,9 @@ pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
         let end = end.map(|end| format!(" ({end})")).unwrap_or_default();
         format!(", done in about {}{end}", words(bound.takes))
     });
-    tell!(
-        "Send to {customers} from {from}, {to}{}.",
-        done.unwrap_or_default()
-    );
+    let done = done.unwrap_or_default();
+    let sentence = format!("Send to {customers} from {from}, {to}{done}.");
+    tell!("{}", wrapped(&sentence));
 }
 
 /// The names of the first senders, and the number of the others.

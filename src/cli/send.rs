@@ -105,7 +105,9 @@ impl SendArgs {
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // The file is opened first: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
-        if !self.is_wanted(global, &campaign, &contacts).await? {
+        // A simulated run contacts no customer, so that it asks no question.
+        let asks = !self.simulate && question::asks_before_sending(self.yes)?;
+        if !self.is_wanted(global, &campaign, &contacts, asks).await? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
@@ -125,7 +127,10 @@ impl SendArgs {
         let said = broker::warn(&*queue).await;
         let stop = signals::stopper(Voice::Sentences)?;
         let campaign = definition(&record)?;
-        output::opened(&campaign, &contacts);
+        // Before a question, the check-list has said how the file is read.
+        if !asks {
+            output::opened(&campaign, &contacts);
+        }
         let request = ImportRequest {
             record: &record,
             campaign: &campaign,
@@ -160,16 +165,15 @@ impl SendArgs {
         self.report(service, &record.id, unread, end?, &stop).await
     }
 
-    /// Checks the file by the rules; asks whether to send it, unless the run is simulated or needs no question. The
+    /// Checks the file by the rules; `asks`: and asks whether to send it. The
     /// ledger, which the preview reads, is closed before the service opens it.
     async fn is_wanted(
         &self,
         global: &GlobalArgs,
         campaign: &Campaign,
         contacts: &Input,
+        asks: bool,
     ) -> Result<bool, Problem> {
-        // A simulated run contacts no customer, so that it asks no question.
-        let asks = !self.simulate && question::asks_before_sending(self.yes)?;
         let config = global.load()?;
         // Before the question: another ledger would contact the same customers again.
         if !self.simulate {

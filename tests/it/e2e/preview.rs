@@ -69,6 +69,32 @@ fn timeless(text: &str) -> String {
     format!("{before}ends HH:MM;{after}")
 }
 
+/// A campaign with a template of WhatsApp, and one with a free text.
+fn whatsapp(printed: &mut Printed, place: &Place) {
+    let template = "strategy = \"task_now\"\nchannel = \"whatsapp\"\nsender = \"+12025550100\"\n\
+                    content_sid = \"HX00000000000000000000000000000001\"\n\
+                    [content_variables]\n1 = \"{{ customer.name }}\"\n[pace]\nagent = \"1/min\"\n";
+    place.write(
+        "templates.toml",
+        format!("id = \"templates\"\ndefault_region = \"US\"\n{template}"),
+    );
+    printed.run(
+        place,
+        "send templates.toml good.csv --dry-run --handle-time 6m",
+        0,
+    );
+    let free = template.replace(
+        "content_sid = \"HX00000000000000000000000000000001\"\n",
+        "body = \"Hi\"\n",
+    );
+    let (free, _) = free.split_once("[content_variables]").expect("variables");
+    place.write(
+        "free.toml",
+        format!("id = \"free\"\ndefault_region = \"US\"\n{free}"),
+    );
+    printed.run(place, "send free.toml good.csv --dry-run", 0);
+}
+
 #[test]
 fn the_check_list_reads_well_at_eighty_columns() {
     let mut printed = Printed::default();
@@ -104,28 +130,7 @@ fn the_check_list_reads_well_at_eighty_columns() {
         65,
     );
 
-    let template = "strategy = \"task_now\"\nchannel = \"whatsapp\"\nsender = \"+12025550100\"\n\
-                    content_sid = \"HX00000000000000000000000000000001\"\n\
-                    [content_variables]\n1 = \"{{ customer.name }}\"\n[pace]\nagent = \"1/min\"\n";
-    place.write(
-        "templates.toml",
-        format!("id = \"templates\"\ndefault_region = \"US\"\n{template}"),
-    );
-    printed.run(
-        &place,
-        "send templates.toml good.csv --dry-run --handle-time 6m",
-        0,
-    );
-    let free = template.replace(
-        "content_sid = \"HX00000000000000000000000000000001\"\n",
-        "body = \"Hi\"\n",
-    );
-    let (free, _) = free.split_once("[content_variables]").expect("variables");
-    place.write(
-        "free.toml",
-        format!("id = \"free\"\ndefault_region = \"US\"\n{free}"),
-    );
-    printed.run(&place, "send free.toml good.csv --dry-run", 0);
+    whatsapp(&mut printed, &place);
 
     // After an import, the same file and more rows.
     place
