@@ -265,10 +265,18 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints the lines of a text on standard error.
+fn tell_lines(text: &str) {
+    for line in text.lines() {
+        tell!("{line}");
+    }
+}
+
 /// Prints on standard error how a file is read.
 pub(super) fn opened(campaign: &Campaign, input: &Input) {
     let path = input.path().display();
-    tell!("{path}: {}; {}", input.shape(), input.mapping());
+    let read = format!("{path}: {}; {}", input.shape(), input.mapping());
+    tell_lines(&paragraph("", &read));
     // An error of a template is reported by the import itself.
     let of_texts = column_notes(campaign, input).unwrap_or_default();
     for note in input.notes().into_iter().chain(of_texts) {
@@ -333,10 +341,10 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
     }
     rest("warnings", summary.warnings, summary.first_warnings.len());
     match &summary.rejects {
-        Some(Ok(path)) => tell!(
-            "  The rejected rows are in {}: correct them there and import that file.",
-            path.display()
-        ),
+        Some(Ok(path)) => {
+            tell!("  The rejected rows are in {}.", path.display());
+            tell!("  Correct them there, and import that file.");
+        }
         Some(Err(error)) => tell!(
             "  warning: the rejected rows could not be written: {error}; name another file with --rejects"
         ),
