@@ -14,7 +14,7 @@ use crate::campaign::Flex;
 use crate::pacing::{Quota, Senders};
 
 /// The default state folder, in the current folder.
-const DEFAULT_STATE: &str = ".flexcast";
+pub const DEFAULT_STATE: &str = ".flexcast";
 
 /// The configuration file that is read without `--config`.
 pub const DEFAULT_FILE: &str = "flexcast.toml";

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Stderr, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
@@ -149,6 +150,37 @@ impl<W: Write> Write for Printable<W> {
     }
 }
 
+/// Something that is drawn at the bottom of the terminal, such as a progress bar. It steps aside while a line is
+/// written, so that the line does not run into it.
+pub trait Drawn: Send + Sync {
+    /// Removes the drawing, calls `write`, and draws again.
+    fn aside(&self, write: &mut dyn FnMut());
+}
+
+/// What is drawn now. Standard error is one for the whole process, and so is this.
+static DRAWN: Mutex<Option<Arc<dyn Drawn>>> = Mutex::new(None);
+
+/// Sets what is drawn at the bottom of the terminal from now on.
+pub fn draw(drawn: Option<Arc<dyn Drawn>>) {
+    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = drawn;
+}
+
+/// Writes whole lines to standard error, above what is drawn there.
+///
+/// # Errors
+///
+/// An error when standard error cannot be written.
+pub fn write_lines(lines: &str) -> io::Result<()> {
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut written = Ok(());
+    let mut write = || written = io::stderr().lock().write_all(lines.as_bytes());
+    match drawn {
+        Some(drawn) => drawn.aside(&mut write),
+        None => write(),
+    }
+    written
+}
+
 /// The destination of log lines.
 struct LogOutput {
     is_json: bool,
@@ -157,7 +189,6 @@ struct LogOutput {
 /// The writer of one log line, which is written as a whole.
 struct LogLine {
     is_json: bool,
-    stderr: Stderr,
 }
 
 impl<'a> MakeWriter<'a> for LogOutput {
@@ -166,7 +197,6 @@ impl<'a> MakeWriter<'a> for LogOutput {
     fn make_writer(&'a self) -> LogLine {
         LogLine {
             is_json: self.is_json,
-            stderr: io::stderr(),
         }
     }
 }
@@ -181,12 +211,12 @@ impl Write for LogLine {
             false => printable(line).replace('\n', "\\n"),
         };
         let end = if line.len() < text.len() { "\n" } else { "" };
-        self.stderr.write_all(format!("{shown}{end}").as_bytes())?;
+        write_lines(&format!("{shown}{end}"))?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stderr.flush()
+        io::stderr().flush()
     }
 }
 

@@ -291,7 +291,7 @@ mod tests {
             .expect_err("missing");
         assert!(error.starts_with("task.attributes.until: "), "{error}");
         assert!(
-            error.contains("customer.attributes.until is missing"),
+            error.contains("{{ customer.attributes.until }} is empty"),
             "{error}"
         );
     }

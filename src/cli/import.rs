@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::campaign::{self as definitions, Campaign};
-use crate::config::Config;
-use crate::intake::Input;
-use crate::operate::{
-    FileRules, ImportRequest, PreviewRequest, check_file, definition, dry_run, preview,
-};
-use crate::service::AccountAgents;
+use crate::intake::{ImportSummary, Input};
+use crate::operate::{ImportRequest, PreviewLedger, check_file, definition};
 
 use super::mapping::{MappingArgs, StrictnessArgs};
 use super::place::LocatedReport;
-use super::preview as printed;
+use super::preview::{self, AssumptionArgs, PreviewSettings};
+use super::progress::RowsRead;
 use super::question::{self, Destination};
+use super::voice::Voice;
 use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
 
 /// Add a file of customers to a campaign.
@@ -36,7 +34,9 @@ pub(super) struct ImportArgs {
     mapping: MappingArgs,
     #[command(flatten)]
     strictness: StrictnessArgs,
-    /// Show what an import would do, and change nothing
+    #[command(flatten)]
+    assumptions: AssumptionArgs,
+    /// Print a check-list of what an import would do, and import nothing
     #[arg(long)]
     dry_run: bool,
     /// Read the whole file although it was imported before; no customer is accepted twice
@@ -61,13 +61,15 @@ impl ImportArgs {
         let asks = !self.yes && question::can_ask();
         let contacts = self.mapping.open(&definition, &self.contacts, asks)?;
         let is_wanted = Confirmation {
-            rules: self.strictness.rules(),
+            preview: PreviewSettings {
+                config: &service.config,
+                recorded: PreviewLedger::Open(service.read_models()),
+                rules: self.strictness.rules(),
+                assumptions: self.assumptions.assumptions(),
+            },
             asks: asks.then_some(Question::Import),
         };
-        if !is_wanted
-            .confirm(&service.config, &definition, &contacts)
-            .await?
-        {
+        if !is_wanted.confirm(&definition, &contacts).await? {
             tell!("Nothing was imported.");
             return Ok(ExitCode::TryAgain);
         }
@@ -77,8 +79,11 @@ impl ImportArgs {
         }
         let file = self.contacts.display().to_string();
         // The handler is installed after the question: until it is answered, Ctrl-C ends the process.
-        let stop = signals::stopper()?;
-        output::opened(&definition, &contacts);
+        let stop = signals::stopper(Voice::Sentences)?;
+        // Before a question, the check-list has said how the file is read.
+        if !asks {
+            output::opened(&definition, &contacts);
+        }
         let request = ImportRequest {
             record: &record,
             campaign: &definition,
@@ -87,18 +92,21 @@ impl ImportArgs {
             again: self.again,
         };
         let operations = service.operations();
+        let rows = RowsRead::begin(service.clock);
+        let progress = |summary: &ImportSummary| rows.show(summary.rows);
         let imported = tokio::select! {
             biased;
-            imported = operations.import(request, &*queue, &|_| {}) => Some(imported),
+            imported = operations.import(request, &*queue, &progress) => Some(imported),
             // The rows read so far are accounted for, as after a crash.
             () = stop.stopped() => None,
         };
+        drop(rows);
+        if imported.is_none() {
+            tell!("Stopping: the rows that were read so far stay imported.");
+        }
         queue.close().await;
         let Some(imported) = imported.transpose()? else {
-            let text = format!(
-                "the import stopped before the end of {file}: repeat the command to continue from there"
-            );
-            return Err(Problem::new(ExitCode::TryAgain, text));
+            return Err(stopped(&file));
         };
         output::import(&file, &imported.summary);
         if self.json {
@@ -107,33 +115,46 @@ impl ImportArgs {
         Ok(exit::of_import(imported.has_usable_rows()))
     }
 
-    /// Does not apply the campaign, and does not create a ledger.
+    /// Does not apply the campaign, and does not create a ledger in the state folder.
     async fn dry_run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
-        let campaign = if Path::new(&self.campaign).is_file() {
-            definitions::load(Path::new(&self.campaign))?
+        let (campaign, recorded) = if Path::new(&self.campaign).is_file() {
+            let campaign = definitions::load(Path::new(&self.campaign))?;
+            (campaign, None)
         } else {
             let service = global.reading().await?;
-            definition(&campaign::named(&service, &self.campaign).await?)?
+            let record = campaign::named(&service, &self.campaign).await?;
+            let recorded = PreviewLedger::Open(service.read_models());
+            (definition(&record)?, Some(recorded))
         };
         let input = self.mapping.open(&campaign, &self.contacts, false)?;
         let config = global.load()?;
-        let rules = self.strictness.rules();
-        let request = PreviewRequest {
-            campaign: &campaign,
-            input,
-            rules,
-            senders: config.file.senders(),
+        let recorded = match recorded {
+            Some(recorded) => recorded,
+            None => preview::recorded(&config).await,
         };
-        let shown = dry_run(request, &AccountAgents(&config)).await?;
-        printed::report(&shown, self.json)?;
-        rules.check(&shown.preview)?;
-        Ok(exit::of_import(shown.has_usable_rows()))
+        let settings = PreviewSettings {
+            config: &config,
+            recorded,
+            rules: self.strictness.rules(),
+            assumptions: self.assumptions.assumptions(),
+        };
+        settings.dry_run(&campaign, input, self.json).await
     }
 }
 
+/// The problem of an import that was stopped before the end of its file.
+pub(super) fn stopped(file: &str) -> Problem {
+    Problem::new(
+        ExitCode::TryAgain,
+        format!(
+            "the import stopped before the end of {file}: repeat the command to continue from there"
+        ),
+    )
+}
+
 /// The checks and the question before an import.
-pub(super) struct Confirmation {
-    pub(super) rules: FileRules,
+pub(super) struct Confirmation<'a> {
+    pub(super) preview: PreviewSettings<'a>,
     /// `None`: there is no question.
     pub(super) asks: Option<Question>,
 }
@@ -146,32 +167,28 @@ pub(super) enum Question {
     Send(Destination),
 }
 
-impl Confirmation {
-    /// Refuses a file that breaks the rules; otherwise shows the preview and asks. The file is read to its end first,
-    /// but only if a rule or the question needs it.
+impl Confirmation<'_> {
+    /// Refuses a file that breaks the rules; otherwise shows the check-list and asks. The file is read to its end
+    /// first, but only if a rule or the question needs it.
     pub(super) async fn confirm(
         &self,
-        config: &Config,
         campaign: &Campaign,
         input: &Input,
     ) -> Result<bool, Problem> {
+        let rules = &self.preview.rules;
         let Some(asking) = &self.asks else {
-            check_file(&self.rules, campaign, input)?;
+            check_file(rules, campaign, input)?;
             return Ok(true);
         };
-        let request = PreviewRequest {
-            campaign,
-            input: input.again()?,
-            rules: self.rules,
-            senders: config.file.senders(),
-        };
-        let shown = preview(request, &AccountAgents(config)).await?;
-        printed::show(&shown);
-        if let Some(shared) = &shown.shared_ids {
-            tell!("Stop: {shared}.");
-            if !question::ask("Import the file without those customers?")? {
-                return Ok(false);
-            }
+        let shown = self.preview.preview(campaign, input.again()?).await?;
+        preview::tell(&shown);
+        rules.check(&shown.preview)?;
+        if let Some(stop) = shown.final_stops().next() {
+            return Err(Problem::new(ExitCode::Data, stop.text.clone()));
+        }
+        if shown.shared_ids.is_some() && !question::ask("Import the file without those customers?")?
+        {
+            return Ok(false);
         }
         match asking {
             Question::Import => {

@@ -14,6 +14,7 @@ mod broker;
 mod campaign;
 mod completions;
 mod dead;
+mod draining;
 mod exit;
 mod import;
 mod init;
@@ -22,10 +23,13 @@ mod lifecycle;
 mod listing;
 mod man;
 mod mapping;
+mod next_steps;
+mod outages;
 mod output;
 mod pace;
 mod place;
 mod preview;
+mod progress;
 mod question;
 mod schema;
 mod send;
@@ -36,6 +40,7 @@ mod stdout;
 mod tips;
 mod try_one;
 mod unknown;
+mod voice;
 mod work;
 
 pub use exit::{ExitCode, Problem};
@@ -117,6 +122,11 @@ enum Command {
     Man(man::ManArgs),
 }
 
+/// The modules whose warnings an operator sees who waits for a command. An outage of Twilio is printed as a sentence
+/// instead ([`outages`]).
+const WARNINGS: &str = "flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn,\
+    flexcast::worker=warn,flexcast::worker::turn=error,flexcast::twilio::outages=off";
+
 /// Parses the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -134,9 +144,7 @@ pub fn main() -> ExitCode {
     let level = match &cli.command {
         Command::Work(_) | Command::Simulator(_) => "info".to_owned(),
         // An operator who waits sees warnings of these modules.
-        _ => format!(
-            "error,{PATIENCE_LOG}=warn,flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn"
-        ),
+        _ => format!("error,{WARNINGS},{PATIENCE_LOG}=warn"),
     };
     telemetry::start(&level, log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()

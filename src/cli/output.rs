@@ -16,7 +16,7 @@ use crate::ledger::{DamagedRow, RejectedRow};
 use crate::operate::{CampaignReport, Imbalance, local_time};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
-use crate::telemetry::{printable, printable_json};
+use crate::telemetry::{printable, printable_json, write_lines};
 use crate::twilio::AwayPart;
 
 pub(super) use super::listing::{brief, table};
@@ -35,7 +35,7 @@ pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
 
 /// Writes a line on standard error, for `tell!`.
 pub(super) fn tell(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{}", printable(&line.to_string()));
+    let _ = write_lines(&format!("{}\n", printable(&line.to_string())));
 }
 
 /// Prints one JSON document on standard output.

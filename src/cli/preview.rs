@@ -1,164 +1,160 @@
-//! Prints a preview: what an import would do.
+//! Prints a preview as a check-list, and runs the dry runs of `import` and `send`.
 
-use crate::intake::{ColumnUse, Preview, SegmentCount};
-use crate::operate::{AgentsAtTwilio, Forecast, ImportPreview, words};
+use std::time::Duration;
 
-use super::{Problem, output};
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use jiff::tz::TimeZone;
 
-/// Prints a preview on standard error.
-pub(super) fn show(shown: &ImportPreview) {
-    let preview = &shown.preview;
-    show_file(preview);
-    tell!(
-        "{}: {} rows, {} to accept, {} rejected, {} duplicate{}",
-        preview.campaign,
-        preview.rows,
-        preview.acceptable,
-        preview.rejected_total(),
-        preview.duplicate,
-        match preview.footers {
-            0 => String::new(),
-            footers => format!("; {footers} lines below the table"),
-        }
-    );
-    for (reason, count) in &preview.rejected {
-        tell!("  {reason}: {count}");
-    }
-    for row in &preview.first_rejected {
-        output::rejected(row);
-    }
-    for (warning, count) in &preview.warnings {
-        tell!("  warning {warning}: {count}");
-    }
-    for sample in &preview.first_messages {
-        let agent = sample.agent.as_deref().unwrap_or("no agent");
-        let body = sample.body.as_deref().unwrap_or("(flexcast sends no text)");
-        tell!(
-            "line {} to {} for {agent}: {body}",
-            sample.line,
-            sample.address
-        );
-    }
-    tell!(
-        "{} agents, {} messages without one",
-        preview.agents.len(),
-        preview.without_agent
-    );
-    show_agents(&shown.agents_at_twilio);
-    if let Some(segments) = &preview.segments {
-        show_segments(segments);
-    }
-    show_forecast(&shown.forecast, preview.senders.len());
+use crate::campaign::Campaign;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::intake::Input;
+use crate::operate::{
+    FileRules, ImportPreview, PreviewAssumptions, PreviewLedger, PreviewRequest, SegmentPrice,
+    preview,
+};
+use crate::service::{AccountAgents, Service, rates};
+
+use super::simulator::HandleTime;
+use super::{ExitCode, Problem, output, place};
+
+/// The width of a check-list, in characters: that of a terminal.
+const WIDTH: u16 = 80;
+
+/// What an operator assumes for a preview.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct AssumptionArgs {
+    /// How long an agent works on a task, such as 6m: the preview then counts the agents' capacity. The agents of `send
+    /// --simulate` need this time: 5s without the flag; with none they do nothing by themselves
+    #[arg(long, value_name = "TIME")]
+    handle_time: Option<HandleTime>,
+    /// The price of one SMS segment, such as 0.0083: the preview then shows what the segments cost
+    #[arg(long, value_name = "PRICE")]
+    segment_price: Option<SegmentPrice>,
 }
 
-/// Prints which of the file's agents exist in the account.
-fn show_agents(agents: &AgentsAtTwilio) {
-    let list = |what: &str, names: &[String]| {
-        if !names.is_empty() {
-            tell!("  {what} at Twilio: {}", names.join(", "));
+/// How long simulated agents need for a task, unless the operator says otherwise.
+const SIMULATED_HANDLE_TIME: Duration = Duration::from_secs(5);
+
+impl AssumptionArgs {
+    /// How long simulated agents need for a task. `None`: they do nothing by themselves.
+    pub(super) fn simulated_handle_time(self) -> Option<Duration> {
+        match self.handle_time {
+            Some(HandleTime(time)) => time,
+            None => Some(SIMULATED_HANDLE_TIME),
         }
-    };
-    if !agents.found.is_empty() {
-        tell!("  found at Twilio: {}", agents.found.len());
     }
-    list("unknown", &agents.unknown);
-    list("ambiguous", &agents.ambiguous);
-    if let Some(because) = &agents.because {
-        tell!("  {} agents not looked up: {because}", agents.not_looked_up);
+
+    pub(super) fn assumptions(self) -> PreviewAssumptions {
+        PreviewAssumptions {
+            handle_time: self.handle_time.and_then(|time| time.0),
+            segment_price: self.segment_price,
+        }
     }
 }
 
-/// Prints the limits of the campaign's speed. `senders` is the number of senders of the messages.
-fn show_forecast(forecast: &Forecast, senders: usize) {
-    if let Some(bound) = &forecast.campaign {
-        tell!(
-            "At the campaign's pace of {}, it takes at least {}.",
-            bound.quota,
-            words(bound.takes)
-        );
-    }
-    if let Some(bound) = &forecast.agent {
-        let (agent, quota) = (&bound.of, bound.quota);
-        tell!(
-            "At {quota} for agent {agent}, it takes at least {}.",
-            words(bound.takes)
-        );
-    }
-    if let Some(bound) = &forecast.sender {
-        let (sender, quota) = (bound.of.as_str(), bound.quota);
-        let of = match senders {
-            1 => String::new(),
-            several => format!(", the longest of {several} senders"),
+/// What the preview of a file depends on, besides the file and its campaign.
+pub(super) struct PreviewSettings<'a> {
+    pub(super) config: &'a Config,
+    pub(super) recorded: PreviewLedger,
+    pub(super) rules: FileRules,
+    pub(super) assumptions: PreviewAssumptions,
+}
+
+impl PreviewSettings<'_> {
+    /// Previews a file. It is read to its end.
+    pub(super) async fn preview(
+        &self,
+        campaign: &Campaign,
+        input: Input,
+    ) -> Result<ImportPreview, Problem> {
+        let config = self.config;
+        let request = PreviewRequest {
+            campaign,
+            input,
+            rules: self.rules,
+            recorded: self.recorded.clone(),
+            rates: rates(config)?,
+            agents_read_every: config.file.work.agents_for,
+            assumptions: self.assumptions,
+            now: Clock::system().now(),
+            zone: TimeZone::system(),
         };
-        tell!(
-            "At {quota} from sender {sender}, it takes at least {}{of}.",
-            words(bound.takes)
-        );
+        Ok(preview(request, &AccountAgents(config)).await?)
+    }
+
+    /// Previews a file and prints the check-list, or the preview as JSON, on standard output.
+    pub(super) async fn dry_run(
+        &self,
+        campaign: &Campaign,
+        input: Input,
+        json: bool,
+    ) -> Result<ExitCode, Problem> {
+        let shown = self.preview(campaign, input).await?;
+        if json {
+            output::json(&shown)?;
+        } else {
+            say!("{}", check_list(&shown))?;
+            say!("{}", shown.summary())?;
+            tell!("Nothing was imported or sent: this was a dry run.");
+        }
+        self.rules.check(&shown.preview)?;
+        match shown.stops().next() {
+            Some(stop) => Err(Problem::new(ExitCode::Data, stop.text.clone())),
+            None => Ok(ExitCode::Success),
+        }
     }
 }
 
-/// Prints how the file is read, and its columns.
-fn show_file(preview: &Preview) {
-    tell!("{}: {}", preview.file, preview.shape);
-    tell!("  {}", preview.mapping);
-    for note in &preview.notes {
-        tell!("  note: {note}");
+/// Opens the ledger of a preview, if there is one. An error is shown as an item of the check-list.
+pub(super) async fn recorded(config: &Config) -> PreviewLedger {
+    if !Service::has_ledger(config) {
+        return PreviewLedger::Missing;
     }
-    for column in &preview.columns {
-        show_column(column);
-    }
-}
-
-/// Prints the name of a column in templates, and whether its values are sent to Twilio.
-fn show_column(column: &ColumnUse) {
-    let header = output::brief(&column.header);
-    let goes = match (column.in_text, column.in_task) {
-        (true, true) => "in the text, and in the task at Twilio",
-        (true, false) => "in the text",
-        (false, true) => "in the task at Twilio",
-        (false, false) => "not sent",
-    };
-    match &column.template {
-        Some(name) => tell!(
-            "  column {header:?}: {{{{ {} }}}}, {goes}",
-            output::brief(name)
-        ),
-        None => tell!("  column {header:?}: {goes}"),
+    match Service::open(config.clone(), Clock::system()).await {
+        Ok(service) => {
+            place::tell(config);
+            PreviewLedger::Open(service.read_models())
+        }
+        Err(error) => PreviewLedger::Unreadable(error.to_string()),
     }
 }
 
-fn show_segments(segments: &SegmentCount) {
-    let each: Vec<_> = segments
-        .messages
-        .iter()
-        .map(|(count, messages)| format!("{messages} of {count}"))
-        .collect();
-    tell!(
-        "{} SMS segments: messages {}",
-        segments.total,
-        each.join(", ")
-    );
-    if segments.ucs2 > 0 {
-        let because: Vec<_> = segments
-            .ucs2_because
-            .iter()
-            .map(|(c, count)| format!("{c:?} (U+{:04X}) {count}", *c as u32))
-            .collect();
-        tell!(
-            "  {} are UCS-2, 70 characters to a segment instead of 160, because of {}",
-            segments.ucs2,
-            because.join(", ")
-        );
-    }
+/// Prints the check-list on standard error, before a question.
+pub(super) fn tell(shown: &ImportPreview) {
+    tell!("{}", check_list(shown));
 }
 
-/// Prints a dry run: as JSON or for people.
-pub(super) fn report(shown: &ImportPreview, json: bool) -> Result<(), Problem> {
-    if json {
-        output::json(shown)
-    } else {
-        show(shown);
-        tell!("Nothing was imported: this was a dry run.");
-        Ok(())
+/// A text in lines that are no wider than a terminal.
+pub(super) fn wrapped(text: &str) -> String {
+    let mut table = wrapping_table();
+    table.add_row([text]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
     }
+    table.trim_fmt()
+}
+
+/// A table without lines that is no wider than a terminal.
+fn wrapping_table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(WIDTH);
+    table
+}
+
+/// The check-list as text: the state of each item, its sentences, its details.
+fn check_list(shown: &ImportPreview) -> String {
+    let mut table = wrapping_table();
+    for item in &shown.checks {
+        table.add_row([item.state.as_str(), item.text.as_str()]);
+        for detail in &item.details {
+            table.add_row([String::new(), format!("- {detail}")]);
+        }
+    }
+    // Without trailing blanks.
+    table.trim_fmt()
 }

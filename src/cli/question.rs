@@ -11,11 +11,12 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operate::{ImportPreview, ends_at, words};
+use crate::operate::{ImportPreview, counted, ends_at, words};
 use crate::service::client_settings;
 use crate::telemetry::printable;
 use crate::twilio::hide_numbers;
 
+use super::preview::wrapped;
 use super::{ExitCode, Problem, output};
 
 /// The maximum number of senders that a question names.
@@ -136,8 +137,10 @@ pub(super) fn column(
 /// The account that sends, and the server that its calls go to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Destination {
-    account: String,
-    place: String,
+    /// The account's SID, shortened.
+    pub(super) account: String,
+    /// Twilio, or the server in its place.
+    pub(super) place: String,
 }
 
 impl Destination {
@@ -180,19 +183,16 @@ fn shortened(sid: &str) -> String {
 /// Prints on standard error how many customers are written to, from which senders, through which account, and how
 /// long it takes.
 pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
-    let count = shown.preview.acceptable;
-    let customers = if count == 1 { "customer" } else { "customers" };
-    let from = from(&shown.senders);
-    let done = shown.forecast.duration().map(|takes| {
-        let end = ends_at(Clock::system().now(), takes, TimeZone::system());
+    let customers = counted(shown.to_send(), "customer");
+    let from = from(&shown.senders_used);
+    let done = shown.forecast.binding().map(|bound| {
+        let end = ends_at(Clock::system().now(), bound.takes, TimeZone::system());
         let end = end.map(|end| format!(" ({end})")).unwrap_or_default();
-        format!(", done in about {}{end}", words(takes))
+        format!(", done in about {}{end}", words(bound.takes))
     });
-    tell!(
-        "Send to {} {customers} from {from}, {to}{}.",
-        grouped(count),
-        done.unwrap_or_default()
-    );
+    let done = done.unwrap_or_default();
+    let sentence = format!("Send to {customers} from {from}, {to}{done}.");
+    tell!("{}", wrapped(&sentence));
 }
 
 /// The names of the first senders, and the number of the others.
@@ -203,19 +203,6 @@ fn from(names: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!("{}{more}", names[..shown].join(", "))
-}
-
-/// A number with commas between the thousands: `12,380`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -306,10 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_senders_are_named_briefly() {
-        for (number, expected) in [(7, "7"), (1_238, "1,238"), (1_000_000, "1,000,000")] {
-            assert_eq!(grouped(number), expected);
-        }
+    fn senders_are_named_briefly() {
         let table: [(&[&str], &str); 3] = [
             (&["+12025550100"], "+12025550100"),
             (&["a", "b", "c"], "a, b, c"),

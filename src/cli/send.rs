@@ -1,23 +1,21 @@
 //! `flexcast send`: runs a campaign on one machine.
 
-use std::io::IsTerminal;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign, Flex};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::files::private;
-use crate::intake::ImportSummary;
+use crate::intake::{ImportSummary, Input};
 use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
-use crate::operate::{ImportRequest, ReadModels, definition};
+use crate::operate::{ImportRequest, PreviewLedger, definition};
 use crate::queue::Queue;
 use crate::service::{Service, trial_folder};
 use crate::shutdown::Stopper;
@@ -28,14 +26,18 @@ use crate::twilio::{
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::apply;
+use super::draining::drained;
 use super::exit::{self, halted};
-use super::import::{Confirmation, Question};
+use super::import::{self, Confirmation, Question};
 use super::mapping::{MappingArgs, StrictnessArgs};
 use super::place::{self, LocatedReport};
+use super::preview::{self, AssumptionArgs, PreviewSettings};
+use super::progress::{RowsRead, RunProgress};
 use super::question::{self, Destination};
 use super::simulator::set_faults;
-use super::work::{check_login, drained};
-use super::{ExitCode, GlobalArgs, Problem, broker, output, signals};
+use super::voice::Voice;
+use super::work::check_login;
+use super::{ExitCode, GlobalArgs, Problem, broker, next_steps, outages, output, signals};
 
 /// Run a campaign on one machine: import a file, send its messages until none is open, report.
 #[derive(Debug, Args)]
@@ -51,6 +53,11 @@ pub(super) struct SendArgs {
     mapping: MappingArgs,
     #[command(flatten)]
     strictness: StrictnessArgs,
+    #[command(flatten)]
+    assumptions: AssumptionArgs,
+    /// Print a check-list of what would be sent, and import and send nothing
+    #[arg(long, conflicts_with = "simulate")]
+    dry_run: bool,
     /// Use a fake Twilio in this process, with a separate state: no customer is contacted
     #[arg(long)]
     simulate: bool,
@@ -92,22 +99,15 @@ struct SendTarget {
 impl SendArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let campaign = campaign::load(&self.campaign)?;
+        if self.dry_run {
+            return self.dry_run(global, &campaign).await;
+        }
         let asks_columns = !self.simulate && !self.yes && question::can_ask();
         // The file is opened first: a file that cannot be read is the commonest mistake.
         let contacts = self.mapping.open(&campaign, &self.contacts, asks_columns)?;
         // A simulated run contacts no customer, so that it asks no question.
         let asks = !self.simulate && question::asks_before_sending(self.yes)?;
-        let config = global.load()?;
-        // Before the question: another ledger would contact the same customers again.
-        if !self.simulate {
-            place::tell(&config);
-        }
-        let destination = asks.then(|| Destination::of(&config)).transpose()?;
-        let is_wanted = Confirmation {
-            rules: self.strictness.rules(),
-            asks: destination.map(Question::Send),
-        };
-        if !is_wanted.confirm(&config, &campaign, &contacts).await? {
+        if !self.is_wanted(global, &campaign, &contacts, asks).await? {
             tell!("Nothing was sent.");
             return Ok(ExitCode::TryAgain);
         }
@@ -125,9 +125,12 @@ impl SendArgs {
         };
         let queue = service.queue().await?;
         let said = broker::warn(&*queue).await;
-        let stop = signals::stopper()?;
+        let stop = signals::stopper(Voice::Sentences)?;
         let campaign = definition(&record)?;
-        output::opened(&campaign, &contacts);
+        // Before a question, the check-list has said how the file is read.
+        if !asks {
+            output::opened(&campaign, &contacts);
+        }
         let request = ImportRequest {
             record: &record,
             campaign: &campaign,
@@ -135,7 +138,7 @@ impl SendArgs {
             input: contacts,
             again: false,
         };
-        self.import(service, &*queue, request).await?;
+        self.import(service, &*queue, request, &stop).await?;
 
         let worker = service
             .worker(Arc::clone(&queue), target.twilio.clone(), &hold, marks)
@@ -145,17 +148,65 @@ impl SendArgs {
         } else {
             Until::Idle
         };
-        let progress = tokio::spawn(show_progress(service.read_models(), record.id.clone()));
+        let progress = RunProgress::begin(service.read_models(), record.id.clone());
         let following = broker::follow(Arc::clone(&queue), said, service.clock);
-        let following = AbortOnDropHandle::new(tokio::spawn(following));
+        let outages = outages::follow(Arc::clone(target.twilio.outages()), service.clock);
+        let following = [
+            AbortOnDropHandle::new(tokio::spawn(following)),
+            AbortOnDropHandle::new(tokio::spawn(outages)),
+        ];
         let only = [record.id.clone()];
-        let end = drained(service, &worker, &only, until, &stop).await;
-        progress.abort();
+        let end = drained(service, &worker, &only, until, &stop, Voice::Sentences).await;
+        progress.end().await;
         drop(following);
         self.save_effects(&target)?;
         let unread = service.read_models().unread(&record.id, &*queue).await.ok();
         queue.close().await;
         self.report(service, &record.id, unread, end?, &stop).await
+    }
+
+    /// Checks the file by the rules; `asks`: and asks whether to send it. The
+    /// ledger, which the preview reads, is closed before the service opens it.
+    async fn is_wanted(
+        &self,
+        global: &GlobalArgs,
+        campaign: &Campaign,
+        contacts: &Input,
+        asks: bool,
+    ) -> Result<bool, Problem> {
+        let config = global.load()?;
+        // Before the question: another ledger would contact the same customers again.
+        if !self.simulate {
+            place::tell(&config);
+        }
+        let destination = asks.then(|| Destination::of(&config)).transpose()?;
+        // A question needs the preview, and so the ledger.
+        let recorded = match &destination {
+            Some(_) => preview::recorded(&config).await,
+            None => PreviewLedger::Missing,
+        };
+        let confirmation = Confirmation {
+            preview: self.preview(&config, recorded),
+            asks: destination.map(Question::Send),
+        };
+        confirmation.confirm(campaign, contacts).await
+    }
+
+    async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
+        let input = self.mapping.open(campaign, &self.contacts, false)?;
+        let config = global.load()?;
+        let recorded = preview::recorded(&config).await;
+        let settings = self.preview(&config, recorded);
+        settings.dry_run(campaign, input, self.json).await
+    }
+
+    fn preview<'a>(&self, config: &'a Config, recorded: PreviewLedger) -> PreviewSettings<'a> {
+        PreviewSettings {
+            config,
+            recorded,
+            rules: self.strictness.rules(),
+            assumptions: self.assumptions.assumptions(),
+        }
     }
 
     /// Opens the real account, or a fake one in this process with a new state.
@@ -187,6 +238,7 @@ impl SendArgs {
         let settings = Settings {
             seed: self.seed,
             hire_unknown_agents: true,
+            handle_time: self.assumptions.simulated_handle_time(),
             record: self.record.clone(),
             // The simulated workflow reads the agent from the attribute that the campaign writes.
             target_attributes: vec![campaign.proxy.target_attribute.clone()],
@@ -218,15 +270,21 @@ impl SendArgs {
         service: &Service,
         queue: &dyn Queue,
         request: ImportRequest<'_>,
+        stop: &Stopper,
     ) -> Result<(), Problem> {
         let file = self.contacts.display().to_string();
-        let bar = spinner();
-        let progress = |summary: &ImportSummary| {
-            bar.set_message(format!("{} rows read", summary.rows));
-        };
+        let rows = RowsRead::begin(service.clock);
+        let progress = |summary: &ImportSummary| rows.show(summary.rows);
         let operations = service.operations();
-        let imported = operations.import(request, queue, &progress).await?;
-        bar.finish_and_clear();
+        // The rows read so far are accounted for, as after a crash.
+        let importing = operations.import(request, queue, &progress);
+        let imported = stop.run_until_stopped(importing).await;
+        drop(rows);
+        let Some(imported) = imported.transpose()? else {
+            tell!("Stopping: the rows that were read so far stay imported.");
+            queue.close().await;
+            return Err(import::stopped(&file));
+        };
         output::import(&file, &imported.summary);
         Ok(())
     }
@@ -264,6 +322,7 @@ impl SendArgs {
         } else {
             output::report(&report)?;
         }
+        next_steps::tell(service, &report);
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));
         }
@@ -303,35 +362,5 @@ fn simulated(flex: &Flex) -> Flex {
     Flex {
         studio_flow_sid: flex.studio_flow_sid.clone(),
         ..Flex::default()
-    }
-}
-
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}");
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar
-}
-
-/// Draws a progress bar, if standard error is a terminal.
-async fn show_progress(read: ReadModels, campaign: CampaignId) {
-    const EVERY: Duration = Duration::from_millis(250);
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    let bar = ProgressBar::new(0);
-    let template = "{bar:40} {pos}/{len} {msg} {eta}";
-    let style = ProgressStyle::with_template(template);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    loop {
-        if let Ok(progress) = read.progress(&campaign).await {
-            bar.set_length(progress.accepted);
-            bar.set_position(progress.over);
-            bar.set_message(format!(
-                "in flight {} dead {}",
-                progress.in_flight, progress.dead
-            ));
-        }
-        tokio::time::sleep(EVERY).await;
     }
 }

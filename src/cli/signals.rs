@@ -5,16 +5,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::shutdown::Stopper;
 
 use super::Problem;
+use super::voice::Voice;
 
 /// The exit code after a second Ctrl-C: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// Returns a stopper that the first SIGINT or SIGTERM stops.
+/// Returns a stopper that the first SIGINT or SIGTERM stops. The command itself says what it then waits for.
 ///
 /// # Errors
 ///
 /// An error when the operating system refuses a signal handler.
-pub(super) fn stopper() -> Result<Stopper, Problem> {
+pub(super) fn stopper(voice: Voice) -> Result<Stopper, Problem> {
     let stop = Stopper::new();
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
@@ -26,7 +27,9 @@ pub(super) fn stopper() -> Result<Stopper, Problem> {
                 _ = terminations.recv() => {}
             }
             if asked.is_stopped() {
-                tell!("stopped at once; the next run finds the messages that were in flight");
+                voice.say(
+                    "Stopped at once. The next run continues the messages that were in flight.",
+                );
                 std::process::exit(INTERRUPTED);
             }
             asked.stop();

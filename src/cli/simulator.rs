@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
 
+use crate::campaign::parse_duration;
 use crate::clock::Clock;
 use crate::simulator::{Faults, RequestLimits, Settings, Simulator};
 
+use super::voice::Voice;
 use super::{ExitCode, Problem, signals};
 
 /// Serve a fake Twilio, with Twilio's behaviour, limits and faults.
@@ -33,6 +36,10 @@ pub(super) struct SimulatorArgs {
     /// The name of an agent. Repeat the flag for several agents; without it, every agent that is asked for exists
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
+    /// How long agents need for a task, such as 5m; they accept, work, wrap up and complete it. 0: at once. none: agents
+    /// do nothing by themselves
+    #[arg(long, value_name = "TIME", default_value = "none")]
+    handle_time: HandleTime,
     /// The time that each request takes, in milliseconds
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency_ms: u64,
@@ -46,6 +53,26 @@ pub(super) struct SimulatorArgs {
     /// Write every request and its reply to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+}
+
+/// The value of `--handle-time`: how long a simulated agent needs for a task. `None`: agents do nothing by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HandleTime(pub(super) Option<Duration>);
+
+impl FromStr for HandleTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = match text.trim() {
+            "none" => return Ok(Self(None)),
+            "0" => Ok(Duration::ZERO),
+            text => parse_duration(text),
+        };
+        let time = time.map_err(|_| {
+            format!("{text:?} is not a handle time; write 0, none, or a duration such as 5s or 6m")
+        })?;
+        Ok(Self(Some(time)))
+    }
 }
 
 fn parse_rate(text: &str) -> Result<(String, u32), String> {
@@ -62,6 +89,7 @@ impl SimulatorArgs {
             seed: self.seed,
             hire_unknown_agents: self.agents.is_empty(),
             agents: self.agents,
+            handle_time: self.handle_time.0,
             latency: Duration::from_millis(self.latency_ms),
             record: self.record,
             ..Settings::default()
@@ -85,7 +113,9 @@ impl SimulatorArgs {
         if let Some(path) = &self.faults {
             set_faults(&simulator, path)?;
         }
-        simulator.serve(listener, signals::stopper()?).await?;
+        simulator
+            .serve(listener, signals::stopper(Voice::Log)?)
+            .await?;
         Ok(ExitCode::Success)
     }
 }
@@ -98,4 +128,29 @@ pub(super) fn set_faults(simulator: &Simulator, path: &Path) -> Result<(), Probl
     let faults: Faults = serde_json::from_str(&text).map_err(|error| named(error.to_string()))?;
     let set = simulator.set_faults(faults);
     set.map_err(|error| named(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_time_is_a_duration_or_none() {
+        let table = [
+            ("none", Some(None)),
+            ("0", Some(Some(Duration::ZERO))),
+            ("0s", Some(Some(Duration::ZERO))),
+            ("6m", Some(Some(Duration::from_secs(360)))),
+            ("6", None),
+            ("-5s", None),
+            ("soon", None),
+        ];
+        for (text, expected) in table {
+            let found = text.parse::<HandleTime>();
+            assert_eq!(found.as_ref().ok().map(|time| time.0), expected, "{text}");
+            if let Err(error) = found {
+                assert!(error.contains("5s or 6m"), "{error}");
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::ledger::ImportReport;
 use crate::message::CampaignId;
-use crate::operate::CampaignReport;
+use crate::operate::{CampaignReport, StatusReport};
 
 use super::listing::{LimitArgs, paragraph, with_command};
 use super::place::LocatedReport;
@@ -68,6 +68,7 @@ impl StatusArgs {
             imports(&report.campaign, &report.imports)?;
             next_commands(report)?;
         }
+        consumers(&status)?;
         let shown = &status.shown;
         let busiest = self.limit.rows(false).unwrap_or_default();
         let busiest = &shown.lanes[..busiest.min(shown.lanes.len())];
@@ -142,4 +143,17 @@ fn next_commands(report: &CampaignReport) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints the consumers that are at work on the ledger, or that none is.
+fn consumers(status: &StatusReport) -> io::Result<()> {
+    let names: Vec<_> = status.consumers.iter().map(ToString::to_string).collect();
+    match names.len() {
+        0 if status.needs_consumer() => {
+            say!("No consumer is at work: start one with flexcast work.")
+        }
+        0 => say!("No consumer is at work."),
+        1 => say!("1 consumer is at work: {}.", names[0]),
+        count => say!("{count} consumers are at work: {}.", names.join(", ")),
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::{self, Campaign};
 use crate::clock::Clock;
@@ -18,10 +19,11 @@ use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};
 
 use super::campaign::apply;
+use super::draining::drained;
 use super::exit::halted;
 use super::question::{self, Destination};
-use super::work::drained;
-use super::{ExitCode, GlobalArgs, Problem, output, signals};
+use super::voice::Voice;
+use super::{ExitCode, GlobalArgs, Problem, outages, output, signals};
 
 /// Send one real message as a test of a campaign.
 #[derive(Debug, Args)]
@@ -121,12 +123,16 @@ impl TryArgs {
             .accept_message(message, &*queue)
             .await?;
 
-        let stop = signals::stopper()?;
+        let stop = signals::stopper(Voice::Sentences)?;
+        let following = outages::follow(Arc::clone(twilio.outages()), service.clock);
+        let following = AbortOnDropHandle::new(tokio::spawn(following));
         let worker = service
             .worker(Arc::clone(&queue), twilio, &hold, None)
             .await?;
         let only = [record.id.clone()];
-        let end = drained(service, &worker, &only, Until::Idle, &stop).await?;
+        let voice = Voice::Sentences;
+        let end = drained(service, &worker, &only, Until::Idle, &stop, voice).await?;
+        drop(following);
         queue.close().await;
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));

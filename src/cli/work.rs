@@ -4,18 +4,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
 use crate::http;
-use crate::marks::MarkError;
+use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
+use crate::operate::ReadModels;
 use crate::queue::Queue;
-use crate::service::Service;
+use crate::service::{ConnectedServices, Service};
 use crate::shutdown::Stopper;
 use crate::twilio::{Twilio, is_login_refused};
-use crate::worker::{RunEnd, Until, Worker};
+use crate::worker::{RunEnd, Until};
 
+use super::draining::drained;
 use super::exit::{self, halted};
+use super::question::Destination;
+use super::voice::Voice;
 use super::{ExitCode, GlobalArgs, Problem, signals};
 
 /// Run a consumer: carry out the messages of all running campaigns.
@@ -43,29 +48,23 @@ impl WorkArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = Service::open(global.load()?, Clock::system()).await?;
         // Logged, not printed, so that all lines of standard error have one form.
-        let ledger = Service::place(&service.config);
-        tracing::info!(ledger, "the ledger of this consumer");
+        tell_connections(&service)?;
         service.read_models().all_exist(&self.campaigns).await?;
         let hold = service.hold()?;
         let twilio = service.twilio()?;
         service.bind(&twilio).await?;
         let queue = service.queue().await?;
-        let stop = signals::stopper()?;
+        let stop = signals::stopper(Voice::Log)?;
         let pages = PagesServer::start(&service, &queue, self.http, &stop).await?;
-        check_login(&service.patient(&twilio)).await?;
         let marks = service.marks(&twilio, self.take_over);
-        let Some(looked) = stop.run_until_stopped(marks.beat()).await else {
+        let starting = begin(&service, &twilio, &marks);
+        let Some(begun) = stop.run_until_stopped(starting).await else {
+            Voice::Log.say("Stopping: nothing had begun.");
             pages.end().await;
             queue.close().await;
             return Ok(ExitCode::Success);
         };
-        match looked {
-            Err(error @ (MarkError::NotOurs(_) | MarkError::NoChatService)) => {
-                return Err(error.into());
-            }
-            Err(error) => tracing::warn!(%error, "tried again"),
-            Ok(_) => {}
-        }
+        begun?;
         let worker = service
             .worker(Arc::clone(&queue), twilio, &hold, Some(marks))
             .await?;
@@ -77,7 +76,12 @@ impl WorkArgs {
         } else {
             Until::Stopped
         };
-        let end = drained(&service, &worker, &self.campaigns, until, &stop).await?;
+        tell_campaigns(&read, &self.campaigns).await?;
+        let minutes = worker.log_minutes(self.campaigns.clone());
+        let minutes = AbortOnDropHandle::new(tokio::spawn(minutes));
+        let only = &self.campaigns;
+        let end = drained(&service, &worker, only, until, &stop, Voice::Log).await?;
+        drop(minutes);
         pages.end().await;
         queue.close().await;
         let disowned = worker.disowned();
@@ -89,7 +93,7 @@ impl WorkArgs {
             Some(RunEnd::Idle) => {
                 let paused = read.paused_runs(&self.campaigns).await?;
                 for run in &paused {
-                    tell!("{}", run.notice);
+                    Voice::Log.warn(&run.notice);
                 }
                 if let Some(run) = paused.first() {
                     return Ok(exit::of_pause(run.cause));
@@ -105,36 +109,77 @@ impl WorkArgs {
     }
 }
 
+/// Checks the credentials, and the marks of this process at the Twilio account.
+async fn begin(service: &Service, twilio: &Twilio, marks: &ProcessMarks) -> Result<(), Problem> {
+    check_login(&service.patient(twilio)).await?;
+    match marks.beat().await {
+        Err(error @ (MarkError::NotOurs(_) | MarkError::NoChatService)) => Err(error.into()),
+        Err(error) => {
+            // The consumer tries again by itself.
+            tracing::warn!(
+                %error,
+                "the marks at the Twilio account, which say which ledger runs a campaign, cannot be read or written yet"
+            );
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Logs what this consumer is connected to: its ledger, its queue and its account, without a secret.
+fn tell_connections(service: &Service) -> Result<(), Problem> {
+    let ConnectedServices { ledger, queue } = service.connections()?;
+    let Destination { account, place } = Destination::of(&service.config)?;
+    tracing::info!(
+        ledger,
+        queue,
+        account,
+        twilio = place,
+        "this consumer is connected to"
+    );
+    Ok(())
+}
+
+/// The maximum number of campaigns that a line names.
+const CAMPAIGNS_NAMED: usize = 20;
+
+/// Logs the campaigns whose messages this consumer carries out.
+async fn tell_campaigns(read: &ReadModels, only: &[CampaignId]) -> Result<(), Problem> {
+    let campaigns = read.consumer_campaigns(only).await?;
+    let paused = names(&campaigns.paused);
+    match names(&campaigns.carried_out) {
+        Some(campaigns) => {
+            tracing::info!(
+                campaigns,
+                paused,
+                "this consumer carries out these campaigns"
+            );
+        }
+        None => tracing::info!(
+            paused,
+            "no campaign is running: this consumer waits until one is applied, resumed or imported into"
+        ),
+    }
+    Ok(())
+}
+
+/// The first campaigns by name, and how many more there are. `None` without any.
+fn names(campaigns: &[CampaignId]) -> Option<String> {
+    let named = campaigns.iter().take(CAMPAIGNS_NAMED);
+    let mut text = named.map(CampaignId::as_str).collect::<Vec<_>>().join(", ");
+    if campaigns.len() > CAMPAIGNS_NAMED {
+        let more = campaigns.len() - CAMPAIGNS_NAMED;
+        text.push_str(&format!(" and {more} more"));
+    }
+    (!campaigns.is_empty()).then_some(text)
+}
+
 /// Checks the credentials at Twilio before the first message: a start with wrong credentials must not pause a
 /// campaign.
 pub(super) async fn check_login(twilio: &Twilio) -> Result<(), Problem> {
     match twilio.fetch_configuration().await {
         Err(error) if is_login_refused(&error) => Err(error.into()),
         _ => Ok(()),
-    }
-}
-
-/// Runs the worker. After a stop, waits for it at most `work.drain`; `None` when it took longer.
-pub(super) async fn drained(
-    service: &Service,
-    worker: &Worker,
-    only: &[CampaignId],
-    until: Until,
-    stop: &Stopper,
-) -> Result<Option<RunEnd>, Problem> {
-    let drain = service.config.file.work.drain;
-    let watchdog = async {
-        stop.stopped().await;
-        service.clock.sleep(drain).await;
-    };
-    tokio::select! {
-        biased;
-        end = worker.run(only, until, stop) => Ok(Some(end?)),
-        () = watchdog => {
-            tracing::warn!(drain_s = drain.as_secs(), "not drained in time; other consumers take the messages when \
-            their leases expire");
-            Ok(None)
-        }
     }
 }
 

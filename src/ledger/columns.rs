@@ -32,6 +32,12 @@ pub(super) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
+/// The time from one column to another: zero if it is negative.
+pub(super) fn since(earlier: i64, later: i64) -> Duration {
+    let millis = later.saturating_sub(earlier);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 /// `wait` after `at`, or the maximum time. Rounded as a column stores it, so that no holder believes that its lease
 /// lasts longer than its row says.
 pub(super) fn later(at: Timestamp, wait: Duration) -> Timestamp {

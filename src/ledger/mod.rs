@@ -175,6 +175,15 @@ impl Ledger {
         }
     }
 
+    /// The database server and the database, without user and password. `None` for a file.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match &*self.store {
+            Store::Sqlite(_) => None,
+            Store::Postgres(store) => Some(store.connections.place()),
+        }
+    }
+
     /// Whether several consumers may work on it at once, and so share limits and agents.
     #[must_use]
     pub fn is_shared(&self) -> bool {

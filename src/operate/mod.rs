@@ -9,7 +9,8 @@
 //! |---|---|
 //! | find a campaign, list campaigns, read the applied definition | `campaigns` |
 //! | apply a campaign file; pause, resume, cancel, finish; change the pace | `steering/` |
-//! | preview a file, forecast how long it takes, import it; accept one message | `importing/` |
+//! | preview a file as a check-list, import it; accept one message | `importing/` |
+//! | forecast when a campaign ends, and which limit decides it | `forecast/` |
 //! | states of messages, what consumers report, progress of a run | `status/` |
 //! | dead letters by reason; unknown messages, and settling them | `dead`, `unknown` |
 //! | names that are similar to one that does not exist | `near` |
@@ -17,15 +18,18 @@
 //! | back up the ledger | `backup` |
 //!
 //! [`Operations`] make changes in the name of an actor; [`ReadModels`] only read. Operations without a ledger are
-//! functions: [`preview`], [`dry_run`], [`trial_message`], [`back_up`].
+//! functions: [`preview`], [`forecast()`], [`trial_message`], [`back_up`].
 
 mod error;
 mod near;
 mod queue_access;
 
+mod wording;
+
 mod campaigns;
 mod steering;
 
+mod forecast;
 mod importing;
 
 mod dead;
@@ -42,21 +46,27 @@ pub use campaigns::{
 pub use dead::{DeadGroup, DeadLetters};
 pub use error::OperateError;
 pub use export::{CampaignExport, ExportWhich};
+pub use forecast::{
+    AgentsCapacity, Bound, Forecast, ForecastInput, OtherCampaign, OtherWork, Rates, SendUnit,
+    SenderWork, SpeedLimit, Workload, ends_at, forecast, local_time, words,
+};
 pub use importing::{
-    AgentLookup, AgentsAtTwilio, Bound, FileRules, Forecast, ImportPreview, ImportRequest,
-    Imported, PreviewRequest, RejectsMax, TrialError, TrialRequest, check_file, dry_run, ends_at,
-    local_time, preview, trial_id, trial_message, words,
+    AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckItem, CheckState, Cost, FileRules,
+    ImportPreview, ImportRequest, Imported, InvalidPrice, PreviewAssumptions, PreviewLedger,
+    PreviewRequest, RejectsMax, SegmentPrice, TrialError, TrialRequest, check_file, preview,
+    trial_id, trial_message,
 };
 pub use queue_access::QueueAccess;
 pub use status::{
-    CampaignProgress, CampaignReport, CampaignStatus, Imbalance, PausedRun, RunOutcome,
-    StatusReport,
+    CampaignProgress, CampaignReport, CampaignStatus, ConsumerCampaigns, Imbalance, PausedRun,
+    ProgressMeter, RunOutcome, RunSpeed, StatusReport,
 };
 pub use steering::{
     AppliedCampaign, Cancelled, PaceChange, Paced, QuotaChange, Replacing, Resumed, StateNow,
     Stopped,
 };
 pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
+pub use wording::{counted, grouped};
 
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::looking_twilio;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, discover};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{AgentDirectory, AgentError, AgentRules};
-use crate::operate::{AgentLookup, AgentsAtTwilio};
+use crate::operate::{AgentLookup, AgentQuery, AgentsAtTwilio};
 use crate::twilio::Twilio;
 
 /// The maximum number of agents that are looked up: TaskRouter answers only a few such requests a second.
@@ -18,13 +18,20 @@ pub struct AccountAgents<'a>(pub &'a Config);
 
 #[async_trait]
 impl AgentLookup for AccountAgents<'_> {
-    async fn look_up(&self, campaign: &Campaign, names: &[&str]) -> AgentsAtTwilio {
+    async fn look_up(&self, campaign: &Campaign, query: AgentQuery<'_>) -> AgentsAtTwilio {
         let mut agents = AgentsAtTwilio::default();
-        if let Err(why) = self.ask(campaign, names, &mut agents).await {
+        if let Err(why) = self.ask(campaign, query, &mut agents).await {
             agents.because = Some(why);
         }
         let known = agents.found.len() + agents.unknown.len() + agents.ambiguous.len();
-        agents.not_looked_up = (names.len() - known) as u64;
+        agents.not_looked_up = (query.names.len() - known) as u64;
+        if query.with_capacity && agents.tasks_at_once.is_empty() {
+            let why = "no agent was found".to_owned();
+            let because = agents.because.clone();
+            agents
+                .capacity_because
+                .get_or_insert(because.unwrap_or(why));
+        }
         agents
     }
 }
@@ -33,9 +40,10 @@ impl AccountAgents<'_> {
     async fn ask(
         &self,
         campaign: &Campaign,
-        names: &[&str],
+        query: AgentQuery<'_>,
         agents: &mut AgentsAtTwilio,
     ) -> Result<(), String> {
+        let names = query.names;
         if names.is_empty() {
             return Ok(());
         }
@@ -55,6 +63,10 @@ impl AccountAgents<'_> {
         if names.len() > AGENTS_MAX {
             agents.because = Some(format!("only the first {AGENTS_MAX} are looked up"));
         }
+        if query.with_capacity {
+            let read = read_capacity(campaign, &twilio, &directory, agents).await;
+            agents.capacity_because = read.err();
+        }
         Ok(())
     }
 
@@ -70,4 +82,26 @@ impl AccountAgents<'_> {
             "flex.workspace_sid: the account's Flex configuration names none".to_owned()
         })
     }
+}
+
+/// Reads how many tasks each agent that was found takes at once, on the task channel of the campaign.
+async fn read_capacity(
+    campaign: &Campaign,
+    twilio: &Twilio,
+    directory: &AgentDirectory,
+    agents: &mut AgentsAtTwilio,
+) -> Result<(), String> {
+    let mut campaign = campaign.clone();
+    if campaign.flex.task_channel.is_none() {
+        let found = discover(twilio, &mut campaign).await;
+        found.map_err(|error| error.to_string())?;
+    }
+    let channel = campaign.flex.task_channel.unwrap_or_default();
+    for name in &agents.found {
+        let read = directory.tasks_at_once(twilio, name, &channel).await;
+        if let Some(tasks) = read.map_err(|error| error.to_string())? {
+            agents.tasks_at_once.insert(name.clone(), tasks);
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 mod agents;
 mod folders;
 mod open_files;
+mod place;
 mod twilio;
 
 use std::sync::Arc;
@@ -35,17 +36,15 @@ use crate::worker::{Worker, WorkerParts};
 pub use agents::AccountAgents;
 use folders::make_folder;
 pub use folders::trial_folder;
+pub use place::ConnectedServices;
 use twilio::pacing;
-pub use twilio::{client_settings, looking_twilio};
+pub use twilio::{client_settings, looking_twilio, rates};
 
 /// The ledger's file in the state folder.
 const LEDGER_FILE: &str = "ledger.db";
 
 /// The embedded queue's file in the state folder.
 const QUEUE_FILE: &str = "queue.db";
-
-/// The place of a ledger that is not in the state folder.
-const ON_POSTGRES: &str = "on PostgreSQL (DATABASE_URL)";
 
 /// An error while the system is built.
 #[derive(Debug, thiserror::Error)]
@@ -116,23 +115,6 @@ impl Service {
     #[must_use]
     pub fn has_ledger(config: &Config) -> bool {
         config.database_url.is_some() || has_ledger(&config.state.join(LEDGER_FILE))
-    }
-
-    /// The place of the ledger for the operator: a path, or a text for PostgreSQL. With PostgreSQL and an embedded
-    /// queue, the place of the queue too.
-    #[must_use]
-    pub fn place(config: &Config) -> String {
-        let state = &config.state;
-        match (&config.database_url, &config.amqp_url) {
-            (None, _) => state.join(LEDGER_FILE).display().to_string(),
-            (Some(_), Some(_)) => ON_POSTGRES.to_owned(),
-            (Some(_), None) => {
-                format!(
-                    "{ON_POSTGRES}; the queue is {}",
-                    state.join(QUEUE_FILE).display()
-                )
-            }
-        }
     }
 
     /// The source for a backup of the ledger. The ledger is not opened yet.

@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigError, TwilioAccess};
 use crate::engine::PacedGate;
 use crate::marks::ProcessMarks;
 use crate::metrics::Metrics;
+use crate::operate::Rates;
 use crate::pacing::{Limits, Margin, Pacer, PacingSettings};
 use crate::twilio::{
     Answer, BaseUrl, CallObserver, ClientSettings, Credentials, Operation, Patience, Transport,
@@ -100,6 +101,19 @@ fn http(settings: &ClientSettings) -> Result<Transport, ConfigError> {
 fn outside(config: &Config, clock: Clock, metrics: Metrics) -> Result<PacedGate, ConfigError> {
     let pacer = Pacer::new(pacing(config, false)?, clock);
     Ok(PacedGate::new(pacer, metrics))
+}
+
+/// The rates that consumers with this configuration keep.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the setting that is wrong.
+pub fn rates(config: &Config) -> Result<Rates, ConfigError> {
+    let settings = pacing(config, false)?;
+    Ok(Rates {
+        senders: settings.senders,
+        margin: settings.margin,
+    })
 }
 
 /// The limits of the configuration. `shared`: other consumers use the same limits.

@@ -34,6 +34,9 @@ pub struct Settings {
     /// The number of tasks that a worker takes at a time on a task channel (TaskRouter's `configured_capacity` of a
     /// worker channel); further tasks wait as pending.
     pub agent_capacity: u32,
+    /// The time from the reservation of a task to its completion, if agents handle their tasks by themselves. Zero: all
+    /// of it happens before the next request. `None`: agents do nothing that a test does not tell them.
+    pub handle_time: Option<Duration>,
     /// The task attributes that name the worker of a task, by contact URI, SID or friendly name: the filter of the
     /// simulated workflow.
     pub target_attributes: Vec<String>,
@@ -168,6 +171,7 @@ impl Default for Settings {
             agents: Vec::new(),
             hire_unknown_agents: false,
             agent_capacity: 50,
+            handle_time: None,
             target_attributes: vec!["targetWorker".to_owned(), "targetWorkerSid".to_owned()],
             // Numbers of the 555-01xx block, which is reserved for fiction (NANPA).
             proxy_pool: ProxyPool::Open(vec!["+12025550190".to_owned(), "+12025550191".to_owned()]),

@@ -29,7 +29,7 @@ pub use codes::{Conflict, classify, conflict, failure, is_login_refused, is_miss
 pub use error::CallError;
 pub use hiding::hide_numbers;
 pub use outages::Outages;
-pub use outages::away_part::{AwayCause, AwayPart};
+pub use outages::away_part::{AwayCause, AwayNews, AwayPart};
 pub use products::chat::{ChatChannel, ChatMessage};
 pub use products::conversation_messages::{
     ConversationMessage, DeliverySummary, NewConversationMessage,

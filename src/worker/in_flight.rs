@@ -78,6 +78,12 @@ impl InFlightSlots {
         Some(self.slot(campaign))
     }
 
+    /// How many slots are occupied.
+    pub(super) fn occupied(&self) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.campaigns.values().map(|part| part.held).sum()
+    }
+
     fn enter(&self, campaign: &CampaignId, weight: u32) -> oneshot::Receiver<InFlightSlot> {
         let (give, given) = oneshot::channel();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,10 @@ mod turn;
 mod upkeep;
 
 mod error;
+mod hindrances;
 mod patience;
+mod standstill;
+mod tally;
 
 pub use error::WorkError;
 pub use upkeep::QUEUE_LOOK;
@@ -39,10 +42,12 @@ use crate::twilio::Twilio;
 
 pub(crate) use campaigns::Active;
 use campaigns::{AgentRecalls, CallUps, Campaigns, Disowned, Probes, Switches, ownership, rights};
+use hindrances::Hindrances;
 use in_flight::InFlightSlots;
 use patience::StandstillTimer;
+use tally::Tally;
 use turn::{AgentDirectories, Holding, MessagesInTurn, RecordedRefusals, StoreRefusals};
-use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, outages, store};
+use upkeep::{AbandonedLeases, Orphans, Undos, broker, lanes, minutes, outages, store};
 
 /// How often the worker reads the campaigns' states from the ledger: a pause must take effect within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -104,6 +109,8 @@ pub(crate) struct WorkerState {
     slots: InFlightSlots,
     /// How many turns have ended.
     pub(crate) turns: AtomicU64,
+    /// The messages that ended in this process.
+    tally: Tally,
     abandoned_leases: AbandonedLeases,
     /// Refused deliveries that the ledger has recorded and the queue could not dead-letter yet.
     refused: RecordedRefusals,
@@ -121,6 +128,8 @@ pub(crate) struct WorkerState {
     pub(crate) switches: Switches,
     /// The campaigns that another ledger runs.
     disowned: Disowned,
+    /// The errors that keep this consumer from starting messages.
+    hindrances: Hindrances,
     /// The failure that halted a campaign, until the loop reads it.
     pub(crate) halted: std::sync::Mutex<Option<Box<Failure>>>,
 }
@@ -148,6 +157,7 @@ impl Worker {
             settler: Settler::new(parts.ledger.clone(), parts.clock),
             slots: InFlightSlots::new(usize::from(parts.in_flight)),
             turns: AtomicU64::new(0),
+            tally: Tally::default(),
             abandoned_leases: AbandonedLeases::default(),
             refused: RecordedRefusals::default(),
             published_again: AtomicU64::new(0),
@@ -157,6 +167,7 @@ impl Worker {
             agents: AgentDirectories::default(),
             switches: Switches::default(),
             disowned: Disowned::default(),
+            hindrances: Hindrances::default(),
             halted: std::sync::Mutex::new(None),
             parts,
         };
@@ -226,6 +237,21 @@ impl Worker {
         self.shared.disowned.reasons()
     }
 
+    /// How many messages this consumer has in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.shared.slots.occupied()
+    }
+
+    /// Logs once a minute what this consumer did, for as long as the future is polled. `only`: as in [`Worker::run`].
+    pub fn log_minutes(
+        &self,
+        only: Vec<CampaignId>,
+    ) -> impl Future<Output = Infallible> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { minutes::keep(&shared, &only).await }
+    }
+
     /// Keeps this consumer's share of the limits that several consumers share. Does nothing where the ledger has one
     /// consumer.
     async fn share(&self) -> Infallible {
@@ -263,7 +289,7 @@ impl Worker {
                 return Err(LedgerError::Corrupt(loss.why.to_string()).into());
             }
             if standstill.is_spent(clock.instant()) {
-                return Err(patience::stands_still(&self.shared).await);
+                return Err(standstill::stands_still(&self.shared).await);
             }
             match self.look(&mut looking, until).await {
                 Ok(Some(end)) => return Ok(end),

@@ -1,7 +1,7 @@
 //! Ends a run that stands still: one that is to end by itself although nothing moves any more.
 //!
 //! In: how much has moved since the last pass. Out: an error, once nothing has moved for 20 minutes. Always: a run that
-//! works until it is stopped is never ended here.
+//! works until it is stopped is never ended here. `standstill` has the reason.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-use crate::worker::{Until, WorkError, WorkerState};
+use crate::worker::{Until, WorkerState};
 
 /// How long nothing may move. This is longer than any lease, than a restart of the broker or the database, and than the
 /// wait before lost messages are published once more.
-const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
+pub(super) const STANDS_STILL_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// When something last moved.
 pub(super) struct StandstillTimer {
@@ -78,48 +78,6 @@ impl StandstillTimer {
     pub(super) fn is_spent(&self, now: Instant) -> bool {
         self.ends_at().is_some_and(|end| now >= end)
     }
-}
-
-/// The error with which a run ends that stood still, with the reason.
-pub(super) async fn stands_still(shared: &WorkerState) -> WorkError {
-    let minutes = STANDS_STILL_MAX.as_secs() / 60;
-    let reason = match shared.parts.ledger.loss() {
-        Some(loss) => loss.why.to_string(),
-        None => describe_open_messages(shared).await,
-    };
-    WorkError::StandsStill(format!(
-        "nothing has moved for {minutes} minutes, so this run ends: {reason}"
-    ))
-}
-
-async fn describe_open_messages(shared: &WorkerState) -> String {
-    let parts = &shared.parts;
-    let (books, consumers) = (
-        parts.ledger.books_of_each().await,
-        parts.ledger.consumers(parts.clock.now()).await,
-    );
-    let Ok(books) = books else {
-        return "the ledger does not answer".to_owned();
-    };
-    let open: Vec<_> = books
-        .iter()
-        .filter(|(_, books)| books.open() > 0)
-        .map(|(id, books)| {
-            format!(
-                "campaign {id} has {} queued, {} scheduled, {} retrying, {} held, {} in flight",
-                books.queued,
-                books.scheduled_total(),
-                books.retrying,
-                books.held_total(),
-                books.in_flight
-            )
-        })
-        .collect();
-    let others = consumers.map_or(0, |(_, consumers)| consumers.len().saturating_sub(1));
-    format!(
-        "{}; other consumers that work: {others}; `flexcast status` says more",
-        open.join(", ")
-    )
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod e2e_rabbitmq;
 mod error_codes;
 mod exports;
 mod files;
+mod forecasts;
 mod gauges;
 mod ledger_contract;
 mod mutations;

@@ -358,6 +358,7 @@ const COMMANDS: &[&[&str]] = &[
         "--dry-run",
         "--json",
     ],
+    &["send", "spring.toml", "contacts.csv", "--dry-run"],
     &[
         "import",
         "spring.toml",

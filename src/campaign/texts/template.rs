@@ -254,10 +254,11 @@ pub fn unfit(text: &str) -> Option<&'static str> {
 
 fn sentence(error: &Error) -> String {
     let what = match (error.kind(), error.detail()) {
-        (ErrorKind::UndefinedError, detail) => format!(
-            "{} is missing or empty and has no default",
-            detail.and_then(undefined_name).unwrap_or("a value")
-        ),
+        (ErrorKind::UndefinedError, detail) => {
+            let name = detail.and_then(undefined_name);
+            let name = name.map_or("a value".to_owned(), |name| format!("{{{{ {name} }}}}"));
+            format!("{name} is empty: fill it, or add a default to the template")
+        }
         (ErrorKind::OutOfFuel, _) => format!(
             "it does not come to an end: it takes more than {STEPS_MAX} steps for one customer"
         ),

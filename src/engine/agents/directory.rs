@@ -118,6 +118,30 @@ impl AgentDirectory {
         Ok((Some(agent), room))
     }
 
+    /// How many tasks an agent takes at once on a channel. `None`: the agent does not have the channel.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`] when there is no such agent, or several, or Twilio does not answer.
+    pub async fn tasks_at_once(
+        &self,
+        twilio: &Twilio,
+        name: &str,
+        task_channel: &str,
+    ) -> Result<Option<u32>, AgentError> {
+        let (agent, _) = self.look(twilio, name).await?;
+        if !self.read_channels(twilio, &agent).await? {
+            return Ok(None);
+        }
+        let readings = lock(&self.readings);
+        let reading = readings.get(&agent.sid);
+        let channel = reading.and_then(|reading| {
+            let mut channels = reading.channels.iter();
+            channels.find(|one| one.is_of(task_channel))
+        });
+        Ok(channel.map(|channel| channel.configured_capacity))
+    }
+
     /// The free slots of an agent's channel, according to the last reading and the messages begun since.
     #[must_use]
     pub fn room(&self, agent: &Agent, task_channel: &str) -> Availability {

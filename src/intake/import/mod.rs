@@ -14,6 +14,7 @@ pub(super) mod parts;
 pub(super) mod enqueue;
 pub(super) mod rejects;
 pub(super) mod summary;
+pub(super) mod known;
 pub(super) mod preview;
 
 use std::time::Duration;

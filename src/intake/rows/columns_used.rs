@@ -42,7 +42,8 @@ pub fn column_uses(campaign: &Campaign, input: &Input) -> Result<Vec<ColumnUse>,
             .and_then(|name| name.strip_prefix(ATTRIBUTE));
         let says = |names: &BTreeSet<String>| attribute.is_some_and(|name| names.contains(name));
         ColumnUse {
-            in_text: says(&in_texts),
+            in_text: says(&in_texts)
+                || (template.as_deref() == Some("customer.name") && campaign.names_the_customer()),
             // A task always has the customer's address and name.
             in_task: says(&in_task)
                 || matches!(

@@ -23,6 +23,8 @@ pub struct Contact {
     pub customer: Customer,
     /// The row's agent, or the campaign's default.
     pub agent: Option<AgentRef>,
+    /// Whether the row names no agent, and has the campaign's default.
+    pub has_default_agent: bool,
     pub not_before: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
 }
@@ -146,6 +148,8 @@ impl RowReader {
             },
             id: self.id(record)?,
             agent: self.agent(record),
+            has_default_agent: self.default_agent.is_some()
+                && self.cell(record, Field::Agent).is_none(),
             not_before: self.time(record, Field::NotBefore)?,
             expires_at: self.time(record, Field::ExpiresAt)?,
         };

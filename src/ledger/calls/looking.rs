@@ -9,10 +9,10 @@ use crate::ledger::columns::message_id;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
-    Books, DueTimes, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow, RejectedRow,
-    Result, Standing,
+    Books, CustomerRow, DueTimes, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow,
+    RejectedRow, Result, Standing,
 };
-use crate::message::{CampaignId, Failure, MessageId, WaitReason};
+use crate::message::{CampaignId, Failure, Message, MessageId, WaitReason};
 
 impl Ledger {
     /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
@@ -121,6 +121,61 @@ impl Ledger {
             );
             let values = values![&campaign, after, limit];
             session.query(&sql, values, page_row).await
+        })
+    }
+
+    /// The open messages of a campaign, in the order of their ids, beginning after the id `after`.
+    pub async fn open_messages(
+        &self,
+        campaign: &CampaignId,
+        after: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>> {
+        let (campaign, after) = (campaign.clone(), after.cloned());
+        look!(self, LedgerCall::named("open_messages"), |session| async {
+            // No id is empty.
+            let after = after.as_ref().map_or("", MessageId::as_str);
+            let sql = "SELECT m.payload
+                 FROM turns t JOIN messages m ON m.campaign = t.campaign AND m.id = t.id
+                 WHERE t.campaign = $1 AND t.id > $2 ORDER BY t.id LIMIT $3";
+            let values = values![&campaign, after, limit];
+            session.query(sql, values, |row| row.json(0)).await
+        })
+    }
+
+    /// The customers of a campaign, in the order of acceptance. `after` as in [`Ledger::page`].
+    pub async fn customers(
+        &self,
+        campaign: &CampaignId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<CustomerRow>> {
+        let campaign = campaign.clone();
+        look!(self, LedgerCall::named("customers"), |session| async {
+            let sql = "SELECT number, campaign, id, address FROM messages
+                 WHERE campaign = $1 AND number > $2 ORDER BY number LIMIT $3";
+            let values = values![&campaign, after, limit];
+            session.query(sql, values, customer_row).await
+        })
+    }
+
+    /// The customers of all campaigns but this one, whose messages were accepted at `since` or later, in the order of
+    /// acceptance. `after` as in [`Ledger::page`].
+    pub async fn customers_elsewhere(
+        &self,
+        campaign: &CampaignId,
+        since: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<CustomerRow>> {
+        let campaign = campaign.clone();
+        let call = LedgerCall::named("customers_elsewhere");
+        look!(self, call, |session| async {
+            let sql = "SELECT number, campaign, id, address FROM messages
+                 WHERE campaign <> $1 AND accepted_at >= $2 AND number > $3
+                 ORDER BY number LIMIT $4";
+            let values = values![&campaign, since, after, limit];
+            session.query(sql, values, customer_row).await
         })
     }
 
@@ -279,6 +334,15 @@ async fn find(session: &impl StoreSession, key: &MessageKey) -> Result<Option<Me
         last_failure,
         journal: session.query(sql, of, read).await?,
     }))
+}
+
+fn customer_row(row: &StoreRow<'_>) -> Result<CustomerRow> {
+    Ok(CustomerRow {
+        number: row.int(0)?,
+        campaign: row.campaign(1)?,
+        id: row.text(2)?,
+        address: row.text(3)?,
+    })
 }
 
 fn rejected_row(row: &StoreRow<'_>) -> Result<(i64, String, RejectedRow)> {

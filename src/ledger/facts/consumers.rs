@@ -4,6 +4,7 @@
 //! An operator who stops a campaign waits until every consumer has confirmed the stop, or until its right has expired.
 //! A renewal and a change of a campaign's state never overlap: a renewal after the change reports the change.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,15 @@ pub struct ConsumerRow {
     /// The number of the last change of a state that it has carried out.
     #[serde(skip)]
     pub confirmed: Option<i64>,
+    /// How long ago it renewed its right, on the store's clock.
+    #[serde(skip)]
+    pub quiet_for: Duration,
+}
+
+impl fmt::Display for ConsumerRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.host, self.pid)
+    }
 }
 
 /// The record of one process's work on a ledger.

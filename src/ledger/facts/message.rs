@@ -199,6 +199,16 @@ pub enum Settlement {
     },
 }
 
+/// The customer of a message, for comparisons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerRow {
+    /// The place of the message in the order of acceptance.
+    pub number: i64,
+    pub campaign: CampaignId,
+    pub id: String,
+    pub address: String,
+}
+
 /// The messages of a campaign that wait for one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldFor {

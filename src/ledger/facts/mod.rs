@@ -7,6 +7,7 @@ mod consumers;
 mod dead;
 mod imports;
 mod message;
+mod open;
 mod standing;
 mod upkeep;
 
@@ -26,10 +27,11 @@ pub use imports::{
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{
-    Acceptance, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
+    Acceptance, CustomerRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
     OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stuck, Taken, UNDO_AFTER,
     UndoSettlement, UnknownRow, Wake,
 };
+pub use open::OpenMessages;
 pub use standing::{Ending, Standing};
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

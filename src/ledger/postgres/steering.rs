@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{LeaseClock, PostgresSession, PostgresStore, on_client};
 use crate::ledger::calls::one_campaign;
 use crate::ledger::columns::{
-    campaign_id, column, count, from_json, keepable, millis, ms, outcome, to_json, word,
+    campaign_id, column, count, from_json, keepable, millis, ms, outcome, since, to_json, word,
 };
 use crate::ledger::{
     CampaignRecord, ConsumerRow, Ending, LIVES_FOR, LedgerError, OpenOfSender, Renewal, Renewed,
@@ -179,7 +179,7 @@ async fn consumers(
 ) -> Result<(i64, Vec<ConsumerRow>)> {
     // One snapshot for both: the row of a consumer that has confirmed this change shows the confirmation.
     let sql = "SELECT (SELECT value::BIGINT FROM meta WHERE name = 'changes'),
-                   c.holder, c.host, c.pid, c.confirmed
+                   c.holder, c.host, c.pid, c.confirmed, c.renewed_at, lease_clock($1)
                FROM (SELECT) one LEFT JOIN consumers c ON c.renewed_at > lease_clock($1) - $2::BIGINT
                ORDER BY c.holder";
     let statement = client.prepare_cached(sql).await?;
@@ -211,6 +211,7 @@ fn consumer(row: &Row) -> Result<Option<ConsumerRow>> {
         host: row.try_get(2)?,
         pid: u32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(0),
         confirmed: row.try_get(4)?,
+        quiet_for: since(row.try_get(5)?, row.try_get(6)?),
     }))
 }
 

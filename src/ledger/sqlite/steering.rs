@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 use super::SqliteStore;
 use super::session::SqliteSession;
 use crate::ledger::calls::one_campaign;
-use crate::ledger::columns::{campaign_id, column, count, from_json, ms, outcome, to_json, word};
+use crate::ledger::columns::{
+    campaign_id, column, count, from_json, ms, outcome, since, to_json, word,
+};
 use crate::ledger::session::at_once;
 use crate::ledger::{
     CampaignRecord, ConsumerRow, Ending, LedgerError, OpenOfSender, Renewal, Renewed, Result,
@@ -37,9 +39,9 @@ impl SqliteStore {
 
     pub(in crate::ledger) async fn consumers(
         &self,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<(i64, Vec<ConsumerRow>)> {
-        self.read(consumers).await
+        self.read(move |conn| consumers(conn, now)).await
     }
 
     pub(in crate::ledger) async fn skip_unbegun(
@@ -142,8 +144,8 @@ pub(super) fn renew(conn: &Connection, renewal: &Renewal, now: Timestamp) -> Res
 }
 
 /// All consumers, whatever the age of their renewals: the clock may have been set between two processes.
-fn consumers(conn: &Connection) -> Result<(i64, Vec<ConsumerRow>)> {
-    let sql = "SELECT holder, host, pid, confirmed FROM consumers ORDER BY holder";
+fn consumers(conn: &Connection, now: Timestamp) -> Result<(i64, Vec<ConsumerRow>)> {
+    let sql = "SELECT holder, host, pid, confirmed, renewed_at FROM consumers ORDER BY holder";
     let rows = conn
         .prepare_cached(sql)?
         .query_and_then([], |row| {
@@ -152,6 +154,7 @@ fn consumers(conn: &Connection) -> Result<(i64, Vec<ConsumerRow>)> {
                 host: row.get(1)?,
                 pid: row.get(2)?,
                 confirmed: row.get(3)?,
+                quiet_for: since(row.get(4)?, ms(now)),
             })
         })?
         .collect::<Result<_>>()?;

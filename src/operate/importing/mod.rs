@@ -4,16 +4,20 @@
 //! accepts no message; a file that is refused as a whole is refused before its first row is accepted.
 
 mod agents;
-mod forecast;
+mod assumptions;
+mod checklist;
 mod message;
 mod preview;
 mod rules;
+mod so_far;
 mod trial;
 
-pub use agents::{AgentLookup, AgentsAtTwilio};
-pub use forecast::{Bound, Forecast, ends_at, local_time, words};
-pub use preview::{ImportPreview, PreviewRequest, dry_run, preview};
+pub use agents::{AgentLookup, AgentQuery, AgentsAtTwilio};
+pub use assumptions::{Cost, InvalidPrice, PreviewAssumptions, SegmentPrice};
+pub use checklist::{CheckCode, CheckItem, CheckState};
+pub use preview::{ImportPreview, PreviewRequest, preview};
 pub use rules::{FileRules, RejectsMax, check_file};
+pub use so_far::PreviewLedger;
 pub use trial::{TrialError, TrialRequest, trial_id, trial_message};
 
 use jiff::Timestamp;

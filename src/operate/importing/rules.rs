@@ -2,7 +2,7 @@
 
 use crate::campaign::Campaign;
 use crate::intake::shared_ids;
-use crate::intake::{Input, Preview, SharedIds};
+use crate::intake::{Input, KnownCustomers, Preview, SharedIds};
 use crate::operate::OperateError;
 
 /// The faults that a file may have.
@@ -76,5 +76,6 @@ pub fn check_file(
     if rules.rejects == RejectsMax::Any {
         return Ok(());
     }
-    rules.check(&Preview::of(campaign, input.again()?)?)
+    let known = KnownCustomers::default();
+    rules.check(&Preview::of(campaign, input.again()?, known)?)
 }

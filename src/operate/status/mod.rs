@@ -4,18 +4,22 @@
 //! Always: the books are reported even if the queue does not answer; the report then has the reason in place of the
 //! queue's depth.
 
+mod consumers;
+mod progress;
 mod report;
 mod runs;
 
+pub use consumers::ConsumerCampaigns;
+pub use progress::{CampaignProgress, ProgressMeter, RunSpeed};
 pub use report::{CampaignReport, Imbalance};
-pub use runs::{CampaignProgress, PausedRun, RunOutcome};
+pub use runs::{PausedRun, RunOutcome};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ledger::{CampaignRecord, DamagedRow};
+use crate::ledger::{CampaignRecord, CampaignState, ConsumerRow, DamagedRow};
 use crate::message::CampaignId;
 use crate::queue::{Inspection, NodeInUse, Obstacle, Queue, depth_of};
 use crate::shown_lanes::{SEEN_FOR, ShownLane, ShownLanes};
@@ -37,6 +41,8 @@ pub struct StatusReport {
     pub campaigns: Vec<CampaignReport>,
     /// The reports of running consumers. Of the lanes, only those that messages of these campaigns use.
     pub shown: ShownLanes,
+    /// The consumers that are at work on the ledger.
+    pub consumers: Vec<ConsumerRow>,
     /// Messages of these campaigns whose records contradict each other.
     pub damaged: Vec<DamagedRow>,
     /// An inspection of the broker, made now. `None` for the embedded queue.
@@ -50,6 +56,8 @@ pub struct StatusReport {
 pub struct CampaignStatus<'a> {
     #[serde(flatten)]
     pub report: &'a CampaignReport,
+    /// The consumers that are at work on the ledger. Empty: no message is carried out.
+    pub consumers: &'a [ConsumerRow],
     /// Left out without a running consumer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<&'a ShownLane>,
@@ -71,6 +79,17 @@ pub struct CampaignStatus<'a> {
 }
 
 impl StatusReport {
+    /// Whether messages are open that no consumer carries out: a campaign with open messages is not paused, and no
+    /// consumer is at work.
+    #[must_use]
+    pub fn needs_consumer(&self) -> bool {
+        let is_open = |report: &CampaignReport| {
+            let unread = report.unread.unwrap_or_default();
+            report.state != CampaignState::Paused && report.books.open() + unread > 0
+        };
+        self.consumers.is_empty() && self.campaigns.iter().any(is_open)
+    }
+
     /// The status of each campaign, with the shared facts that affect its messages.
     pub fn of_each(&self) -> impl Iterator<Item = CampaignStatus<'_>> {
         self.campaigns.iter().map(|report| {
@@ -78,6 +97,7 @@ impl StatusReport {
             let damaged = self.damaged.iter();
             CampaignStatus {
                 report,
+                consumers: &self.consumers,
                 limits: lanes
                     .filter(|lane| is_passed(lane, &report.campaign))
                     .collect(),
@@ -130,6 +150,7 @@ impl ReadModels {
             report.due_times = self.ledger.due_times(&report.campaign).await?;
         }
         let mut shown = self.shown_lanes().await?;
+        let consumers = self.consumers_at_work().await?;
         let mut damaged = self.ledger.damaged(DAMAGED_SHOWN).await?;
         if let Some(id) = campaign {
             shown.lanes.retain(|lane| is_passed(lane, id));
@@ -138,6 +159,7 @@ impl ReadModels {
         Ok(StatusReport {
             campaigns,
             shown,
+            consumers,
             damaged,
             broker,
             unread_unknown,

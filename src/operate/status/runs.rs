@@ -1,4 +1,4 @@
-//! The progress and the outcome of a run.
+//! The outcome of a run.
 
 use crate::message::{CampaignId, PauseCause};
 use crate::operate::campaigns::paused_notice;
@@ -17,16 +17,6 @@ pub enum RunOutcome {
     Done,
 }
 
-/// The progress of a campaign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CampaignProgress {
-    pub accepted: u64,
-    /// Messages that are over, with any outcome.
-    pub over: u64,
-    pub in_flight: u64,
-    pub dead: u64,
-}
-
 /// A paused campaign with open messages, which no consumer takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PausedRun {
@@ -38,21 +28,6 @@ pub struct PausedRun {
 }
 
 impl ReadModels {
-    /// The progress of a campaign.
-    ///
-    /// # Errors
-    ///
-    /// An error when the ledger cannot be read.
-    pub async fn progress(&self, id: &CampaignId) -> Result<CampaignProgress, OperateError> {
-        let books = self.ledger.books(Some(id)).await?;
-        Ok(CampaignProgress {
-            accepted: books.accepted,
-            over: books.over(),
-            in_flight: books.in_flight,
-            dead: books.dead_total(),
-        })
-    }
-
     /// The number of dead and unknown messages of all campaigns.
     ///
     /// # Errors

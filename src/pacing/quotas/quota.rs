@@ -124,7 +124,8 @@ impl Quota {
     }
 
     /// The period, longer by `margin_ppm` millionths, rounded up: never faster than the quota.
-    pub(in crate::pacing) fn period_with_margin(&self, margin_ppm: u32) -> Duration {
+    #[must_use]
+    pub fn period_with_margin(&self, margin_ppm: u32) -> Duration {
         let unit = self.unit.duration().as_nanos() * u128::from(1_000_000 + margin_ppm);
         let nanos = unit.div_ceil(u128::from(self.count.get()) * 1_000_000);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -69,7 +69,8 @@ pub struct Senders {
 
 impl Senders {
     /// The quota of a sender's lanes; none when it has no limit, or when there is no such rate.
-    pub(in crate::pacing) fn of(&self, sender: &Sender) -> Option<Quota> {
+    #[must_use]
+    pub fn of(&self, sender: &Sender) -> Option<Quota> {
         if let Some(quota) = self.replaced.get(&*sender.address) {
             return *quota;
         }
@@ -82,7 +83,8 @@ impl Senders {
     }
 
     /// The name of a sender's lanes: with the rate, unless the sender has one quota for all that it sends.
-    pub(in crate::pacing) fn named(&self, address: &str, rate: &str) -> Sender {
+    #[must_use]
+    pub fn named(&self, address: &str, rate: &str) -> Sender {
         let own = self.replaced.contains_key(address);
         Sender::new(address, (!own).then_some(rate))
     }

@@ -28,6 +28,7 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 
 use self::broker::Broker;
+use self::broker::address::BrokerAddress;
 use self::broker::connection::Link;
 use self::broker::errors::is_not_found;
 use self::consumer::{ConsumerQueue, RabbitConsumer};
@@ -84,6 +85,15 @@ impl RabbitCore {
 }
 
 impl RabbitQueue {
+    /// The hosts of `url` (`AMQP_URL`), their ports and the virtual host, for operators: without the login.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`], without the URL's text, which may contain a password.
+    pub fn place(url: &str) -> Result<String> {
+        BrokerAddress::place(url)
+    }
+
     /// Connects to the first host of `url` (`AMQP_URL`) that answers, and declares the exchanges and queues that
     /// all campaigns share.
     ///

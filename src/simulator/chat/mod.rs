@@ -240,6 +240,7 @@ fn update(call: &mut Call<'_>) -> ReplyResult {
     if retired {
         call.world.retire_channel(&sid);
     }
+    call.world.customer_may_be_there(&sid, call.now);
     reply(call, &sid)
 }
 

@@ -314,6 +314,7 @@ impl World {
         };
         row.participants.push(one);
         self.touch_conversation(sid, now);
+        self.customer_may_be_there(sid, now);
         Ok(joined)
     }
 

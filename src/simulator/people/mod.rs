@@ -2,4 +2,5 @@
 
 pub(super) mod customers;
 pub(super) mod agents;
+pub(super) mod handling;
 pub(super) mod staff;

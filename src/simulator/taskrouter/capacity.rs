@@ -111,6 +111,7 @@ impl World {
             row.reservations.push(reservation);
         }
         self.set_task_status(task, "reserved", now);
+        self.begin_handling(task, now);
     }
 
     /// Frees the capacity of a task that has ended, for the next waiting task.

@@ -26,6 +26,7 @@ use super::conversations::Conversation;
 use super::conversations::timers::DefaultTimers;
 use super::flex::interactions::Interaction;
 use super::flex::{FlexChannel, FlexFlow};
+use super::people::handling::NextAct;
 use super::proxy::ProxyService;
 use super::proxy::Session;
 use super::settings::Settings;
@@ -53,6 +54,8 @@ pub(super) enum Due {
     Task(String),
     /// The deletion of an ended task.
     EndedTask(String),
+    /// What the agent of a task does next.
+    Handling(String, NextAct),
 }
 
 /// The SIDs of the account's fixed parts.
@@ -103,6 +106,8 @@ pub(super) struct World {
     pub(super) task_marks: Marks,
     pub(super) workers: Table<Worker>,
     pub(super) worker_names: BTreeMap<String, String>,
+    /// The tasks whose agents wait for the customer, by chat channel or conversation.
+    pub(super) awaiting_customer: BTreeMap<String, Vec<String>>,
     pub(super) activities: Vec<Activity>,
     pub(super) task_channels: Vec<TaskChannel>,
     /// Customers who have opted out of a sender.
@@ -156,6 +161,7 @@ impl World {
             task_marks: Marks::default(),
             workers: Table::default(),
             worker_names: BTreeMap::new(),
+            awaiting_customer: BTreeMap::new(),
             activities,
             task_channels,
             opted_out: BTreeSet::new(),
@@ -188,6 +194,7 @@ impl World {
                 Due::Conversation(sid) => self.run_timers(&sid, at),
                 Due::Task(sid) => self.time_out_task(&sid, at),
                 Due::EndedTask(sid) => self.forget_task(&sid),
+                Due::Handling(sid, next) => self.act(&sid, next, at),
             }
         }
     }

@@ -340,7 +340,7 @@ fn closed(breakers: &mut BTreeMap<TwilioPart, Breaker>, part: TwilioPart, now: I
     tracing::info!(
         twilio.part = part.name(),
         seconds,
-        "a part of Twilio is back"
+        "a part of Twilio is back: its messages continue"
     );
     true
 }
@@ -380,8 +380,10 @@ fn failed(
     if is_much && is_enough {
         *breaker = Breaker::Open(Away::begins(cause, now));
         tracing::error!(
-            twilio.part = part.name(), %cause,
-            "a part of Twilio is away: until it is back, no message that needs it is started or loses an attempt"
+            twilio.part = part.name(),
+            "a part of Twilio is away: it {}. Until it is back, no message that needs it is started or loses an attempt; \
+             flexcast tries it again by itself",
+            cause.verb()
         );
     }
     is_much

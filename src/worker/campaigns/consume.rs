@@ -11,6 +11,7 @@ use crate::shutdown::Stopper;
 use crate::twilio::Product;
 
 use super::ownership;
+use crate::worker::hindrances::Hindered;
 use crate::worker::turn::{CampaignSession, turn};
 use crate::worker::{Active, WorkerState};
 
@@ -109,15 +110,20 @@ async fn connect(
     backoff: &mut Backoff,
     most: u16,
 ) -> Option<Box<dyn Consumer>> {
+    let campaign = &active.campaign.id;
+    let hindered = Hindered::Campaign(campaign.clone());
     loop {
-        let campaign = &active.campaign.id;
         let queue = &shared.parts.queue;
         // As many as may be in flight in total: this campaign alone may occupy all slots.
         let consuming = queue.consume(campaign, most);
         match stop.run_until_stopped(consuming).await? {
-            Ok(consumer) => return Some(consumer),
+            Ok(consumer) => {
+                shared.hindrances.succeeded(&hindered);
+                return Some(consumer);
+            }
             Err(error) => {
-                tracing::warn!(campaign.id = %campaign, %error, "cannot consume yet");
+                shared.hindrances.failed(hindered.clone(), &error);
+                tracing::warn!(campaign.id = %campaign, %error, "the campaign cannot be consumed yet");
                 let wait = shared.parts.clock.sleep(backoff.pause());
                 stop.run_until_stopped(wait).await?;
             }

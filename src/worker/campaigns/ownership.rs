@@ -10,6 +10,7 @@ use crate::message::CampaignId;
 use crate::queue::Backoff;
 use crate::shutdown::Stopper;
 
+use crate::worker::hindrances::Hindered;
 use crate::worker::{Active, WorkerState};
 
 /// The shortest and the longest pause after a failed read or write of the marks. A consumer starts nothing until it
@@ -50,7 +51,10 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         parts.ledger.back().await;
         match marks.beat().await {
             Ok(lost) => {
-                is_said = false;
+                shared.hindrances.succeeded(&Hindered::Marks);
+                if std::mem::replace(&mut is_said, false) {
+                    tracing::info!("the marks at the Twilio account can be read and written again");
+                }
                 backoff.reset();
                 for not_ours in lost {
                     disown(shared, &not_ours);
@@ -63,8 +67,13 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
                 return std::future::pending().await;
             }
             Err(error) => {
+                shared.hindrances.failed(Hindered::Marks, &error);
                 if !std::mem::replace(&mut is_said, true) {
-                    tracing::warn!(%error, "no changing call starts until the marks can be read and written");
+                    tracing::warn!(
+                        %error,
+                        "no message starts until the marks at the Twilio account, which say which ledger runs a campaign, \
+                         can be read and written (docs/ownership.md)"
+                    );
                 }
                 parts.clock.sleep(backoff.pause()).await;
             }
@@ -91,6 +100,7 @@ pub(in crate::worker) async fn claim(
     let Some(marks) = &shared.parts.marks else {
         return true;
     };
+    let hindered = Hindered::Campaign(active.campaign.id.clone());
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         match stop
@@ -98,13 +108,17 @@ pub(in crate::worker) async fn claim(
             .await
         {
             None => return false,
-            Some(Ok(())) => return true,
+            Some(Ok(())) => {
+                shared.hindrances.succeeded(&hindered);
+                return true;
+            }
             Some(Err(MarkError::NotOurs(not_ours))) => {
                 disown(shared, &not_ours);
                 return false;
             }
             Some(Err(error)) => {
-                tracing::warn!(campaign.id = %active.campaign.id, %error, "cannot consume yet");
+                shared.hindrances.failed(hindered.clone(), &error);
+                tracing::warn!(campaign.id = %active.campaign.id, %error, "the campaign cannot be consumed yet");
             }
         }
         let wait = shared.parts.clock.sleep(backoff.pause());

@@ -99,11 +99,9 @@ impl<'a> Leased<'a> {
     /// Counts an event of this message.
     pub(super) fn count(&self, event: MessageEvent) {
         let (strategy, api) = kind(self.session.active, &self.taken.message);
-        self.session
-            .shared
-            .parts
-            .metrics
-            .message(event, strategy, api);
+        let shared = self.session.shared;
+        shared.tally.count(event);
+        shared.parts.metrics.message(event, strategy, api);
     }
 
     /// Settles a message that cannot be carried out and whose saga never began.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ending, LedgerError, MessageKey, SetAside, Stray};
 use crate::message::{DeadReason, Effects, Failure, FailureClass, Message, Saga};
+use crate::metrics::MessageEvent;
 use crate::outcomes::SettleError;
 use crate::queue::{DeadLetter, Delivery};
 
@@ -198,6 +199,7 @@ pub(in crate::worker) async fn set_aside(
         "dead-lettered: the database refuses this message again and again"
     );
     parts.metrics.dead_letter(reason);
+    shared.tally.count(MessageEvent::Dead(reason));
     let letter = DeadLetter {
         reason,
         step: None,
@@ -258,6 +260,7 @@ pub(in crate::worker) async fn damaged(
     let now = parts.clock.now();
     parts.ledger.record_damaged(key, &detail, now).await?;
     parts.metrics.dead_letter(DeadReason::Damaged);
+    shared.tally.count(MessageEvent::Dead(DeadReason::Damaged));
     let letter = DeadLetter {
         reason: DeadReason::Damaged,
         step: None,

@@ -12,6 +12,7 @@ mod undos;
 
 pub(super) mod broker;
 pub(super) mod lanes;
+pub(super) mod minutes;
 pub(super) mod outages;
 pub(super) mod store;
 

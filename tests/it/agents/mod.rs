@@ -3,6 +3,7 @@
 mod away;
 mod capacity;
 mod choice_stays;
+mod handling;
 mod reading;
 
 use flexcast::campaign::Campaign;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use flexcast::campaign;
 use flexcast::intake::Warning;
 use flexcast::message::{Api, Channel, RejectReason, Strategy};
+use flexcast::operate::CheckCode;
 use flexcast::pacing::limits::{CountedBy, PUBLISHED};
 use flexcast::pacing::senders;
 
@@ -98,4 +99,16 @@ fn every_reason_and_warning_of_a_row_is_documented() {
         let is_there = document.contains(&format!("`{word}`"));
         assert!(is_there, "docs/contacts.md: {word}");
     }
+}
+
+#[test]
+fn every_item_of_the_check_list_is_documented() {
+    let text = read("docs/contacts.md");
+    let (_, table) = text
+        .split_once("| code | state | what it says |\n|---|---|---|\n")
+        .expect("a table of codes");
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let codes: Vec<_> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    let known: Vec<_> = CheckCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(codes, known);
 }

@@ -75,6 +75,7 @@ fn the_question_names_account_place_sender_customers_and_the_end() {
     let (place, _) = facing(&twilio, 180);
     let send = ["send", "Bob's spring.toml", "$contacts.csv"];
     let shown = place.run_on_a_terminal(&send, "n").ends_with(75).out;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     let account = &twilio.account_sid[twilio.account_sid.len() - 4..];
     let asked = format!(
         "Send to 180 customers from +12025550100, account AC...{account} at the simulator at {}, done in \
@@ -106,6 +107,7 @@ fn a_yes_on_the_terminal_sends_and_a_rate_without_limit_says_nothing_of_time() {
     place.write("Bob's spring.toml", unpaced);
     let send = ["send", "Bob's spring.toml", "$contacts.csv"];
     let shown = place.run_on_a_terminal(&send, "y").ends_with(0).out;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     let (_, asked) = shown.split_once("Send to 2 customers").expect(&shown);
     let (asked, _) = asked.split_once("Send?").expect(&shown);
     assert!(asked.contains(&format!("at {}.", twilio.url)), "{shown}");

@@ -60,7 +60,11 @@ fn try_example(example: &str, kind: &str) {
     );
     let state = trial_folder(&ran.err);
     let status = place.run(&["status", example, "--json", "--state", state]);
-    assert_eq!(status.ends_with(0).json(), report);
+    let mut status = status.ends_with(0).json();
+    let consumers = status.as_object_mut().expect("one object");
+    let consumers = consumers.remove("consumers");
+    assert_eq!(consumers, Some(Value::Array(Vec::new())));
+    assert_eq!(status, report);
     let effects = place.read_json("effects.json");
     let effects = effects.as_array().expect("a list");
     let mut customers: Vec<_> = effects

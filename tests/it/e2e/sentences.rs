@@ -316,7 +316,7 @@ fn every_reason_and_every_warning_has_its_sentences() {
 }
 
 /// The lines that only one of two texts has.
-fn differing(golden: &str, text: &str) -> String {
+pub(super) fn differing(golden: &str, text: &str) -> String {
     let only = |sign: &str, one: &str, other: &str| {
         let lines = one
             .lines()

@@ -1,11 +1,11 @@
 //! Accepting messages, and getting them onto the queue.
 
 use flexcast::ledger::{Acceptance, Import, Ledger, Manifest, Publication, RejectedRow, Wake};
-use flexcast::message::{MessageId, RejectReason, WaitReason};
+use flexcast::message::{CampaignId, Message, MessageId, RejectReason, WaitReason};
 
 use super::fixture::{
-    accept_queued, apply_spring, at, deferred, done, key, lease, message, message_to, settle,
-    spring,
+    accept_queued, apply_spring, at, campaign, deferred, done, key, lease, message, message_to,
+    settle, spring,
 };
 use flexcast::ledger::Settlement;
 
@@ -200,4 +200,64 @@ pub(super) async fn a_late_mark_does_not_hide_what_was_given_back(ledger: &Ledge
         ledger.unqueued(at(0), 9).await.expect("it answers").len(),
         0
     );
+}
+
+pub(super) async fn what_is_open_and_who_is_known_is_read_page_by_page(ledger: &Ledger) {
+    apply_spring(ledger).await;
+    let messages: Vec<_> = (1..=5).map(message).collect();
+    accept_queued(ledger, &messages).await;
+    let first = lease(ledger, &message(2), at(1)).await;
+    settle(ledger, &first, &done(), at(1)).await;
+    lease(ledger, &message(3), at(1)).await;
+    // Another campaign, later and to a customer of the first one.
+    let autumn = campaign("autumn", at(50));
+    ledger.save_campaign(&autumn, false).await.expect("saved");
+    let other = Message {
+        campaign: autumn.id.clone(),
+        ..message(1)
+    };
+    let accepting = ledger.accept(
+        &autumn.id,
+        std::slice::from_ref(&other),
+        None,
+        at(50),
+        at(50),
+    );
+    accepting.await.expect("it is accepted");
+
+    let mut open = Vec::new();
+    let mut after = None;
+    loop {
+        let page = ledger.open_messages(&spring(), after.as_ref(), 2).await;
+        let page = page.expect("it answers");
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 2);
+        after = Some(last.id());
+        open.extend(page);
+    }
+    assert_eq!(open, [1, 3, 4, 5].map(message));
+
+    let mut ids = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = ledger.customers(&spring(), after, 3).await;
+        let page = page.expect("it answers");
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 3);
+        after = last.number;
+        ids.extend(page.into_iter().map(|row| row.id));
+    }
+    assert_eq!(ids, ["crm-1", "crm-2", "crm-3", "crm-4", "crm-5"]);
+
+    let elsewhere = async |campaign: CampaignId, since| {
+        let page = ledger.customers_elsewhere(&campaign, since, 0, 10).await;
+        let page = page.expect("it answers").into_iter();
+        page.map(|row| (row.campaign, row.address))
+            .collect::<Vec<_>>()
+    };
+    let address = message(1).customer.address.as_str().to_owned();
+    let expected = [(autumn.id.clone(), address)];
+    assert_eq!(elsewhere(spring(), at(50)).await, expected);
+    assert_eq!(elsewhere(spring(), at(51)).await, []);
+    assert_eq!(elsewhere(autumn.id.clone(), at(0)).await.len(), 5);
 }

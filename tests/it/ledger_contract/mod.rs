@@ -90,6 +90,7 @@ on_every_store! {
     steering::what_a_dead_holder_had_may_stand_and_is_not_skipped,
     steering::the_waits_of_a_campaign_end,
     steering::senders_give_away_what_has_not_begun,
+    intake::what_is_open_and_who_is_known_is_read_page_by_page,
     intake::one_id_and_one_address_are_each_accepted_once,
     intake::a_known_message_says_whether_somebody_brings_it,
     intake::an_imports_counts_move_with_its_messages,

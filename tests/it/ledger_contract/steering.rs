@@ -1,5 +1,7 @@
 //! Stopping campaigns, the consumers that confirm it, and messages that have not begun.
 
+use std::time::Duration;
+
 use flexcast::ledger::{
     Actor, CampaignState, ConsumerRow, Ending, LeasedMessage, Ledger, OpenOfSender, Renewal,
     Settlement, Standing, StateChange, Taken, Transition, Wake,
@@ -97,8 +99,11 @@ pub(super) async fn a_renewal_reports_what_is_stopped_and_is_confirmed_by_the_ne
         host: "desk".to_owned(),
         pid: 7,
         confirmed: Some(first.change),
+        quiet_for: Duration::ZERO,
     };
     assert_eq!(consumers, [row], "it has not confirmed the pause");
+    let (_, later) = ledger.consumers(at(8)).await.expect("it answers");
+    assert_eq!(later[0].quiet_for, Duration::from_secs(7));
     let second = renew(Some(first.change)).await;
     assert_eq!(second.change, change);
     assert_eq!(second.stopped, [(spring(), CampaignState::Paused)]);

@@ -7,22 +7,24 @@ use flexcast::campaign::Campaign;
 use flexcast::intake::{ContactsOptions, Input};
 use flexcast::message::Channel;
 use flexcast::operate::{
-    AgentLookup, AgentsAtTwilio, FileRules, ImportRequest, OperateError, PreviewRequest,
-    RejectsMax, TrialError, TrialRequest, check_file, definition, dry_run, preview, trial_id,
-    trial_message,
+    AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckState, FileRules, ImportRequest,
+    OperateError, PreviewAssumptions, PreviewLedger, PreviewRequest, Rates, RejectsMax, TrialError,
+    TrialRequest, check_file, definition, preview, trial_id, trial_message,
 };
-use flexcast::pacing::Senders;
+use flexcast::pacing::{Margin, Senders};
+use jiff::tz::TimeZone;
 
 use super::{Desk, spring, spring_file};
 
 /// An account in which every second agent works.
-struct Account;
+pub(super) struct Account;
 
 #[async_trait::async_trait]
 impl AgentLookup for Account {
-    async fn look_up(&self, _campaign: &Campaign, names: &[&str]) -> AgentsAtTwilio {
+    async fn look_up(&self, _campaign: &Campaign, query: AgentQuery<'_>) -> AgentsAtTwilio {
         let every_second = |from| {
-            names
+            query
+                .names
                 .iter()
                 .skip(from)
                 .step_by(2)
@@ -36,7 +38,7 @@ impl AgentLookup for Account {
     }
 }
 
-fn contacts(rows: &str) -> (tempfile::NamedTempFile, Input) {
+pub(super) fn contacts(rows: &str) -> (tempfile::NamedTempFile, Input) {
     let mut file = tempfile::Builder::new();
     let mut file = file.suffix(".csv").tempfile().expect("a file");
     write!(file, "phone,name,agent\n{rows}").expect("written");
@@ -44,7 +46,11 @@ fn contacts(rows: &str) -> (tempfile::NamedTempFile, Input) {
     (file, input.expect("a file of contacts"))
 }
 
-fn request<'a>(campaign: &'a Campaign, input: &Input, rejects: RejectsMax) -> PreviewRequest<'a> {
+pub(super) fn request<'a>(
+    campaign: &'a Campaign,
+    input: &Input,
+    rejects: RejectsMax,
+) -> PreviewRequest<'a> {
     PreviewRequest {
         campaign,
         input: input.again().expect("it is there"),
@@ -52,7 +58,15 @@ fn request<'a>(campaign: &'a Campaign, input: &Input, rejects: RejectsMax) -> Pr
             rejects,
             repeated_ids: false,
         },
-        senders: Senders::default(),
+        recorded: PreviewLedger::Missing,
+        rates: Rates {
+            senders: Senders::default(),
+            margin: Margin::NONE,
+        },
+        agents_read_every: Duration::from_secs(10),
+        assumptions: PreviewAssumptions::default(),
+        now: "2026-11-28T23:23:00Z".parse().expect("a time"),
+        zone: TimeZone::UTC,
     }
 }
 
@@ -66,15 +80,19 @@ async fn a_preview_has_the_counts_the_agents_and_a_forecast() {
     let (_file, input) = contacts(ROWS);
     let shown = preview(request(&campaign, &input, RejectsMax::Any), &Account).await;
     let shown = shown.expect("a preview");
-    assert!(shown.has_usable_rows());
+    assert!(shown.preview.has_usable_rows());
     assert_eq!((shown.preview.acceptable, shown.preview.rows), (3, 4));
     assert_eq!(shown.agents_at_twilio.unknown, ["bob"]);
-    assert_eq!(shown.senders, ["+12025550100"]);
-    assert_eq!(shown.forecast.duration(), Some(Duration::from_secs(180)));
+    assert_eq!(shown.senders_used, ["+12025550100"]);
+    let takes = shown.forecast.binding().map(|bound| bound.takes);
+    // The first message goes at once.
+    assert_eq!(takes, Some(Duration::from_secs(120)));
     let json = serde_json::to_value(&shown).expect("JSON");
     assert_eq!(json["acceptable"], 3);
     assert_eq!(json["agents_at_twilio"]["found"][0], "alice");
-    assert_eq!(json.get("forecast"), None);
+    assert_eq!(json["forecast"]["ends_at"], "2026-11-28T23:25:00Z");
+    assert_eq!(json["forecast"]["limits"][0]["kind"], "campaign_pace");
+    assert_eq!(json["verdict"], "warn");
 }
 
 #[tokio::test]
@@ -93,19 +111,24 @@ async fn a_file_is_refused_by_its_rules_before_anybody_is_asked() {
         let rules = request.rules;
         let checked = check_file(&rules, &campaign, &input);
         assert_eq!(checked.is_ok(), is_taken, "{rejects:?}: {checked:?}");
-        let shown = preview(request, &Account).await;
-        assert_eq!(shown.is_ok(), is_taken, "{rejects:?}");
-        if let Err(error) = shown {
+        // The check-list shows such a file all the same.
+        let shown = preview(request, &Account).await.expect("a preview");
+        let stops: Vec<_> = shown.stops().map(|item| item.code).collect();
+        let expected: &[_] = if is_taken {
+            &[]
+        } else {
+            &[CheckCode::Rejected]
+        };
+        assert_eq!(stops, expected, "{rejects:?}");
+        assert_eq!(shown.verdict == CheckState::Stop, !is_taken);
+        // Nobody needs the agents of a file that is refused.
+        assert_eq!(shown.agents_at_twilio.found.is_empty(), !is_taken);
+        if let Err(error) = rules.check(&shown.preview) {
             let expected =
                 "1 of 4 rows would be rejected (address_invalid 1); nothing was imported";
             assert!(error.to_string().ends_with(expected), "{error}");
         }
     }
-    // A dry run shows such a file all the same.
-    let request = request(&campaign, &input, RejectsMax::Rows(0));
-    let rules = request.rules;
-    let shown = dry_run(request, &Account).await.expect("a preview");
-    assert!(rules.check(&shown.preview).is_err());
 }
 
 #[tokio::test]

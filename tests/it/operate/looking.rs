@@ -1,5 +1,8 @@
 //! Read models: where messages are, what failed, and what a run came to.
 
+use std::time::Duration;
+
+use flexcast::ledger::{OpenMessages, Renewal};
 use flexcast::message::{DeadReason, UnknownReason};
 use flexcast::operate::{CampaignProgress, PausedRun, Replacing, RunOutcome};
 
@@ -100,9 +103,12 @@ async fn a_run_is_judged_by_its_books() {
     let progress = read.progress(&spring()).await;
     let expected = CampaignProgress {
         accepted: 2,
-        over: 1,
-        in_flight: 0,
-        dead: 0,
+        done: 1,
+        open: OpenMessages {
+            queued: 1,
+            ..OpenMessages::default()
+        },
+        ..CampaignProgress::default()
     };
     assert_eq!(progress.expect("the books"), expected);
     let paused = async || read.paused_runs(&[]).await.expect("a list");
@@ -118,4 +124,36 @@ async fn a_run_is_judged_by_its_books() {
     desk.end(2, done()).await;
     assert_eq!(outcome().await, RunOutcome::Done);
     assert_eq!(read.failed_messages().await.ok(), Some(0));
+}
+
+#[tokio::test]
+async fn a_consumer_is_at_work_while_it_renews_its_right() {
+    let desk = Desk::with_spring().await;
+    desk.accept(1).await;
+    let read = desk.read();
+    let status = async || {
+        let status = read.status(None, &desk.queue).await.expect("a status");
+        let names: Vec<_> = status.consumers.iter().map(ToString::to_string).collect();
+        (names, status.needs_consumer())
+    };
+    assert_eq!(status().await, (Vec::new(), true));
+    let now = desk.clock.now();
+    for (holder, pid, ago) in [("living", 7, 0), ("dead", 8, 11)] {
+        let renewal = Renewal {
+            holder: holder.to_owned(),
+            host: "desk".to_owned(),
+            pid,
+            confirmed: None,
+        };
+        let at = now - Duration::from_secs(ago);
+        let renewing = desk.ledger.renew_right(&renewal, at).await;
+        renewing.expect("it is renewed");
+    }
+    let names = vec!["desk (process 7)".to_owned()];
+    assert_eq!(status().await, (names, false));
+    desk.ledger.end_right("living").await.expect("it ends");
+    // A paused campaign waits for its operator, not for a consumer.
+    let pausing = desk.operations().pause(&spring(), None, &|_| {}).await;
+    pausing.expect("it runs");
+    assert_eq!(status().await, (Vec::new(), false));
 }

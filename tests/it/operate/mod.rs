@@ -1,5 +1,6 @@
 //! The operators' door without a process: operations and read models on a ledger and a queue in memory.
 
+mod checklist;
 mod dead;
 mod export;
 mod importing;

@@ -8,6 +8,7 @@ mod repeats;
 mod restored;
 mod resumes;
 pub(crate) mod stage;
+mod standstill;
 pub(crate) mod strangers;
 mod stuck;
 mod succeeds;

@@ -4,6 +4,7 @@ mod conflicts;
 mod conversations;
 mod endpoints;
 mod faults;
+mod handling;
 mod interactions;
 mod proxy;
 mod wire;

@@ -1,7 +1,8 @@
 """Runs a program on a terminal of its own, and answers its questions.
 
 on_terminal.py ANSWERS PROGRAM [ARGUMENT...]: prints what the terminal showed, and ends as the program did. The unit
-separator stands between the answers.
+separator stands between the answers. An answer to no question is typed when the terminal shows something: TEXT, the
+record separator, KEYS.
 """
 
 import os
@@ -25,9 +26,11 @@ while True:
     shown += read
     # A question that waits: it ends with a default in brackets or a colon.
     question = re.search(rb"(\[y/N\] |\]: |\?: )[^\n]*$", shown[seen:])
-    if question and answers:
+    awaited, typed, keys = answers[0].rpartition("\x1e") if answers else ("", "", "")
+    if awaited.encode() in shown[seen:] if typed else question and answers:
         seen = len(shown)
-        os.write(terminal, answers.pop(0).encode())
+        answers.pop(0)
+        os.write(terminal, keys.encode())
 _, status = os.waitpid(child, 0)
 sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(status))

@@ -19,6 +19,12 @@ impl Place {
         self.run_beside(python, &program)
     }
 
+    /// Runs the program on a terminal, and presses a key as soon as the terminal shows a text.
+    #[track_caller]
+    pub(crate) fn press_on_a_terminal(&self, arguments: &[&str], when: &str, key: char) -> Ran {
+        self.run_on_a_terminal(arguments, &format!("{when}\u{1e}{key}"))
+    }
+
     /// Runs a line in a shell, without a terminal.
     #[track_caller]
     pub(crate) fn run_in_a_shell(&self, line: &str) -> Ran {

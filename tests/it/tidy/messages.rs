@@ -1,8 +1,8 @@
-//! Every sentence that the program can print stands in one file, `tests/golden/messages.txt`: a change of wording is seen
+//! Every sentence that the program can print stands in one file, `tests/fixtures/messages.txt`: a change of wording is seen
 //! as a whole, and the words that nobody in this trade uses do not come back.
 //!
 //! A sentence is a string literal of `src/` with a space in it, and each comment that clap prints as help. The simulator
-//! answers as Twilio does, and SQL is not printed: both are left out. To write the file anew: `FLEXCAST_GOLDEN=write cargo
+//! answers as Twilio does, and SQL is not printed: both are left out. To write the file anew: `GOLDEN=write cargo
 //! test --test it messages`.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use super::sources::rust_files;
 
-const GOLDEN: &str = "tests/golden/messages.txt";
+const GOLDEN: &str = "tests/fixtures/messages.txt";
 
 /// Words that a reader must guess at, and what to write instead. Whole words, in lower case.
 const OBLIQUE: &[(&str, &str)] = &[
@@ -60,14 +60,14 @@ const SQL: &[&str] = &[
 fn the_file_of_messages_has_every_message() {
     let found = messages();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
-    if env::var("FLEXCAST_GOLDEN").is_ok_and(|wanted| wanted == "write") {
+    if env::var("GOLDEN").is_ok_and(|wanted| wanted == "write") {
         fs::write(&path, &found).expect("the file of messages");
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
     let differs = golden.lines().zip(found.lines()).find(|(a, b)| a != b);
     assert!(
         golden == found,
-        "{GOLDEN} differs, first at {differs:?}; read the new wording, then write the file with FLEXCAST_GOLDEN=write"
+        "{GOLDEN} differs, first at {differs:?}; read the new wording, then write the file with GOLDEN=write"
     );
 }
 

@@ -219,6 +219,11 @@ const NAMES_A_CODE: &[(&str, u32, &str)] = &[
     ("campaign/texts/content.rs", 50540, TO_AN_OPERATOR),
     ("campaign/rules.rs", 63016, TO_AN_OPERATOR),
     (
+        "operate/importing/checklist/texts.rs",
+        63016,
+        TO_AN_OPERATOR,
+    ),
+    (
         "pacing/quotas/senders.rs",
         30001,
         "it is the page that a rate comes from",

@@ -55,7 +55,7 @@ const SETTINGS: &str = "
 #[derive(Clone)]
 pub(in crate::ledger) struct Connections {
     pool: Pool,
-    /// The address for errors: hosts, ports and the database, without user and password.
+    /// The address for operators: hosts, ports and the database, without user and password.
     place: String,
     /// The last commits of this process.
     pub(super) tail: Tail,
@@ -96,6 +96,11 @@ impl Connections {
         drop(first);
         ready.map_err(|error| connections.at(without_rights(error)))?;
         Ok(connections)
+    }
+
+    /// The hosts, their ports and the database, for operators.
+    pub(in crate::ledger) fn place(&self) -> &str {
+        &self.place
     }
 
     /// A connection for one call.

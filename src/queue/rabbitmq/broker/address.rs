@@ -73,7 +73,7 @@ impl fmt::Display for Host {
 }
 
 /// The parsed `AMQP_URL`.
-pub(super) struct BrokerAddress {
+pub(in crate::queue::rabbitmq) struct BrokerAddress {
     /// The URI with the first host; the other hosts are in `hosts`.
     pub(super) uri: AMQPUri,
     /// At least one, in the order of connection attempts.
@@ -95,6 +95,21 @@ impl BrokerAddress {
         address.hosts.shuffle(&mut rand::rng());
         address.uri = of_host(address.uri, &address.hosts[0]);
         Ok(address)
+    }
+
+    /// The hosts, their ports and the virtual host, for operators: without the login.
+    ///
+    /// # Errors
+    ///
+    /// As [`BrokerAddress::parse`].
+    pub(in crate::queue::rabbitmq) fn place(url: &str) -> Result<String> {
+        let address = Self::in_order(url)?;
+        let hosts: Vec<_> = address.hosts.iter().map(ToString::to_string).collect();
+        let vhost = &address.uri.vhost;
+        Ok(format!(
+            "RabbitMQ at {}, virtual host {vhost}",
+            hosts.join(", ")
+        ))
     }
 
     fn in_order(url: &str) -> Result<Self> {
@@ -238,6 +253,15 @@ fn refused(text: &str) -> QueueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_has_no_login() {
+        let place = BrokerAddress::place("amqps://me:se%40cret@one,two:5673/shop?heartbeat=5");
+        let place = place.expect("an address");
+        assert_eq!(place, "RabbitMQ at one:5671, two:5673, virtual host shop");
+        let place = BrokerAddress::place("amqp://localhost").expect("an address");
+        assert_eq!(place, "RabbitMQ at localhost:5672, virtual host /");
+    }
 
     #[test]
     fn a_list_of_hosts_has_one_login_one_vhost_and_a_port_for_each() {
