@@ -147,10 +147,12 @@ impl From<IntakeError> for OperateError {
 
 fn no_campaign(id: &CampaignId, near: &[CampaignId]) -> String {
     let id = id.as_str();
-    format!(
-        "there is no campaign {id:?}.{} All campaigns: flexcast campaign list",
-        meant(near.iter().map(CampaignId::as_str))
-    )
+    let add = match near {
+        [] => ". To add one: flexcast campaign apply FILE",
+        _ => "",
+    };
+    let meant = meant(near.iter().map(CampaignId::as_str));
+    format!("there is no campaign {id:?}.{meant} All campaigns: flexcast campaign list{add}")
 }
 
 fn no_message(key: &MessageKey, near: &[MessageId]) -> String {

@@ -250,7 +250,7 @@ async fn a_list_says_what_it_leaves_out_and_names_the_next_command() {
             &[
                 "5 earlier campaigns are left out.",
                 "flexcast status --limit 25",
-                "20 less busy lanes are left out.",
+                "20 less busy limits are left out.",
             ],
         ),
         (

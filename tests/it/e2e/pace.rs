@@ -154,7 +154,7 @@ fn the_file_sets_the_pace_again_and_what_is_wrong_is_said() {
         (
             &["campaign", "pace", "autumn", "--agent", "1/s"],
             78,
-            "apply its file first",
+            "flexcast campaign apply FILE",
         ),
     ];
     for (command, code, said) in table {

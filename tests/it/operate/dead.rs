@@ -147,7 +147,7 @@ async fn a_campaign_that_does_not_exist_is_an_error_with_near_matches_everywhere
     let summer = summer.expect_err("there is no such campaign");
     assert_eq!(
         summer.to_string(),
-        "there is no campaign \"summer\". All campaigns: flexcast campaign list"
+        "there is no campaign \"summer\". All campaigns: flexcast campaign list. To add one: flexcast campaign apply FILE"
     );
 }
 
