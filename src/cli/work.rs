@@ -12,7 +12,7 @@ use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
 use crate::operate::ReadModels;
 use crate::queue::Queue;
-use crate::service::Service;
+use crate::service::{ConnectedTo, Service};
 use crate::shutdown::Stopper;
 use crate::twilio::{Twilio, is_login_refused};
 use crate::worker::{RunEnd, Until};
@@ -124,11 +124,11 @@ async fn begin(service: &Service, twilio: &Twilio, marks: &ProcessMarks) -> Resu
 
 /// Logs what this consumer is connected to: its ledger, its queue and its account, without a secret.
 fn tell_connections(service: &Service) -> Result<(), Problem> {
-    let connections = service.connections()?;
+    let ConnectedTo { ledger, queue } = service.connected_to()?;
     let Destination { account, place } = Destination::of(&service.config)?;
     tracing::info!(
-        ledger = connections.ledger,
-        queue = connections.queue,
+        ledger,
+        queue,
         account,
         twilio = place,
         "this consumer is connected to"

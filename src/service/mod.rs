@@ -36,7 +36,7 @@ use crate::worker::{Worker, WorkerParts};
 pub use agents::AccountAgents;
 use folders::make_folder;
 pub use folders::trial_folder;
-pub use place::Connections;
+pub use place::ConnectedTo;
 use twilio::pacing;
 pub use twilio::{client_settings, looking_twilio};
 

@@ -13,7 +13,7 @@ const ON_POSTGRES: &str = "on PostgreSQL (DATABASE_URL)";
 
 /// What a consumer is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connections {
+pub struct ConnectedTo {
     /// The ledger's file, or the database server and the database.
     pub ledger: String,
     /// The embedded queue's file, or the broker's hosts and the virtual host.
@@ -43,9 +43,9 @@ impl Service {
     /// # Errors
     ///
     /// An error when an address cannot be read. It repeats no part of the address.
-    pub fn connections(&self) -> Result<Connections, ServiceError> {
+    pub fn connected_to(&self) -> Result<ConnectedTo, ServiceError> {
         let config = &self.config;
-        Ok(Connections {
+        Ok(ConnectedTo {
             ledger: match self.ledger.server_name() {
                 Some(server) => server.to_owned(),
                 None => whole(&config.state.join(LEDGER_FILE)),
