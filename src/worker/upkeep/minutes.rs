@@ -76,7 +76,7 @@ fn tell(shared: &WorkerState, minute: &Minute, took: Duration) {
         held = open.held,
         in_flight = open.in_flight,
         twilio_away = away,
-        "what ended since the last such line, and what is open"
+        "messages that ended in the last minute, and messages that are open now"
     );
 }
 
