@@ -214,7 +214,7 @@ fn the_agents_capacity_is_read_from_the_account() {
     assert_eq!(binding["kind"], "agent_capacity", "{binding}");
     assert_eq!(binding["seconds"], 365, "{binding}");
     let wrong = place.run(&[&dry[..], &["--handle-time", "soon"]].concat());
-    assert!(wrong.ends_with(2).err.contains("72h"));
+    assert!(wrong.ends_with(2).err.contains("such as 5s or 6m"));
 }
 
 #[test]

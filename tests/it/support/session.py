@@ -43,6 +43,7 @@ FORMS = [
     (r"\bprocess \d+\b", "process <n>"),
     (r"^\[(\d+)\] \d+", r"[\1] <n>"),
     (r"\b(CH|CV|IM|KD|WT|WK|WS|WW|TR|FW|FO|GO|SM|IS|AC|CF)[0-9a-f]{32}\b", r"\1<sid>"),
+    (r"\b127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
     (r" +", " "),
 ]
 
