@@ -140,11 +140,14 @@ pub fn main() -> ExitCode {
         // `--help` and `--version`.
         Err(error) => error.exit(),
     };
+    let is_service = matches!(cli.command, Command::Work(_) | Command::Simulator(_));
+    // The warnings of other commands stand among their sentences.
     let log_format = std::env::var("LOG_FORMAT").ok();
-    let level = match &cli.command {
-        Command::Work(_) | Command::Simulator(_) => "info".to_owned(),
+    let log_format = log_format.or_else(|| (!is_service).then(|| "text".to_owned()));
+    let level = match is_service {
+        true => "info".to_owned(),
         // An operator who waits sees warnings of these modules.
-        _ => format!("error,{WARNINGS},{PATIENCE_LOG}=warn"),
+        false => format!("error,{WARNINGS},{PATIENCE_LOG}=warn"),
     };
     telemetry::start(&level, log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -13,7 +13,7 @@ use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::intake::{Before, ImportSummary, Input, column_notes};
 use crate::ledger::{DamagedRow, RejectedRow};
-use crate::operate::{CampaignReport, Imbalance, local_time};
+use crate::operate::{CampaignReport, Imbalance, counted, local_time};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
 use crate::telemetry::{printable, printable_json, write_lines};
@@ -304,9 +304,9 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
     match summary.before {
         Some(Before::Whole { ended_at }) => {
             tell!(
-                "{file}: this file was already imported on {}: {} rows; nothing changed",
+                "{file}: this file was already imported on {}: {}; nothing changed",
                 ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-                summary.rows
+                counted(summary.rows, "row")
             );
             if summary.rejected > 0 {
                 tell!(
@@ -322,8 +322,8 @@ pub(super) fn import(file: &str, summary: &ImportSummary) {
         None => {}
     }
     tell!(
-        "{file}: {} rows, {} accepted, {} rejected, {} duplicate",
-        summary.rows,
+        "{file}: {}, {} accepted, {} rejected, {} duplicate",
+        counted(summary.rows, "row"),
         summary.accepted,
         summary.rejected,
         summary.duplicate

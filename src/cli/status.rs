@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::ledger::ImportReport;
 use crate::message::CampaignId;
-use crate::operate::{CampaignReport, StatusReport};
+use crate::operate::{CampaignReport, StatusReport, counted};
 
 use super::listing::{LimitArgs, paragraph, with_command};
 use super::place::LocatedReport;
@@ -106,8 +106,8 @@ fn imports(campaign: &CampaignId, imports: &[ImportReport]) -> io::Result<()> {
             after => format!(" after row {after}"),
         };
         let text = format!(
-            "{} rows{after}, {} rejected; {} to {}",
-            counts.rows,
+            "{}{after}, {} rejected; {} to {}",
+            counted(counts.rows, "row"),
             counts.rejected,
             output::time(import.begun_at),
             output::time(import.seen_at)

@@ -68,14 +68,10 @@ impl ProgressMeter {
     /// Takes a reading, and returns the speed at this moment. `None` at the start of a run.
     pub fn read(&mut self, progress: &CampaignProgress, now: Instant) -> Option<RunSpeed> {
         let over = progress.over();
-        // Readings without a change add nothing, but for the newest.
-        if self.readings.len() > 1
-            && self.readings[self.readings.len() - 2].over == over
-            && self.readings.back().is_some_and(|last| last.over == over)
-        {
-            self.readings.pop_back();
+        // The first reading of each number: a rate that began with its last reading would leave out a wait.
+        if self.readings.back().is_none_or(|last| last.over != over) {
+            self.readings.push_back(Reading { at: now, over });
         }
-        self.readings.push_back(Reading { at: now, over });
         while self.readings.get(1).is_some_and(|second| {
             now.saturating_duration_since(second.at) >= WINDOW
                 && over.saturating_sub(second.over) >= ENDED_MIN

@@ -237,7 +237,7 @@ mod tests {
                 sender("+12025550100", Some("long_code")),
                 "sender ...0100 (long_code)",
             ),
-            (Lane::Entry(Sender::new("12", None)), "sender ...12, begun"),
+            (Lane::Entry(Sender::new("12", None)), "sender ...12: starts"),
             (Lane::campaign("spring"), "campaign spring"),
             (Lane::agent("spring", "alice"), "agent alice in spring"),
         ] {
