@@ -44,6 +44,15 @@ pub(crate) fn waits(books: &Value) -> u64 {
     total(&books["scheduled"]) + retrying + total(&books["held"])
 }
 
+/// A status without the consumers that are at work: what `send` reports too.
+pub(crate) fn without_consumers(mut status: Value) -> Value {
+    let fields = status.as_object_mut().expect("one object");
+    fields
+        .remove("consumers")
+        .expect("each status says who is at work");
+    status
+}
+
 /// Panics unless the sums of the books hold.
 #[track_caller]
 pub(crate) fn balanced(books: &Value) {
