@@ -38,7 +38,7 @@ Exit codes:
   0   done; also after SIGTERM, once the messages in flight have ended
   1   a message ended dead or unknown
   2   wrong usage
-  65  no usable row, a file refused for its rejected rows, or no such message
+  65  no usable row, a file that is refused as a whole, or no such message
   69  the broker or Twilio is not reachable
   75  try again later: the ledger is unavailable or in use, or messages are still open
   77  Twilio, the broker or the database refused the credentials

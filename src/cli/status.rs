@@ -148,12 +148,13 @@ fn next_commands(report: &CampaignReport) -> io::Result<()> {
 /// Prints the consumers that are at work on the ledger, or that none is.
 fn consumers(status: &StatusReport) -> io::Result<()> {
     let names: Vec<_> = status.consumers.iter().map(ToString::to_string).collect();
-    match names.len() {
+    let text = match names.len() {
         0 if status.needs_consumer() => {
-            say!("No consumer is at work: start one with flexcast work.")
+            "No consumer is at work: start one with flexcast work.".to_owned()
         }
-        0 => say!("No consumer is at work."),
-        1 => say!("1 consumer is at work: {}.", names[0]),
-        count => say!("{count} consumers are at work: {}.", names.join(", ")),
-    }
+        0 => "No consumer is at work.".to_owned(),
+        1 => format!("1 consumer is at work: {}.", names[0]),
+        count => format!("{count} consumers are at work: {}.", names.join(", ")),
+    };
+    say!("{}", paragraph("", &text))
 }
