@@ -372,6 +372,9 @@ impl fmt::Display for Columns {
                 f.write_str(", ")?;
             }
         }
-        write!(f, "{} attributes", self.attributes.len())
+        match self.attributes.len() {
+            1 => f.write_str("1 attribute"),
+            attributes => write!(f, "{attributes} attributes"),
+        }
     }
 }
