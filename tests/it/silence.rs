@@ -51,8 +51,13 @@ default = "alice"
 show = ["plan", "street"]
 "#;
 
-/// The commands whose standard output is the customers' data that an operator asked for.
-const ASKED_FOR: [&str; 3] = ["campaign export", "campaign show", "dead show"];
+/// The commands whose standard output is the data that an operator asked for: customers, or definitions of campaigns.
+const ASKED_FOR: [&str; 4] = [
+    "campaign export",
+    "campaign list",
+    "campaign show",
+    "dead show",
+];
 
 /// Rows of which each has something private in every column, and some something wrong besides.
 fn contacts() -> String {

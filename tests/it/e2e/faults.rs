@@ -168,7 +168,9 @@ fn an_agent_nobody_knows_is_a_dead_letter_that_names_the_agent() {
             .run(&["dead", "list", id, "--json"])
             .ends_with(0)
             .json();
-        let detail = listed["letters"][0]["failure"]["detail"].as_str().expect("a detail");
+        let detail = listed["letters"][0]["failure"]["detail"]
+            .as_str()
+            .expect("a detail");
         assert!(detail.contains("carol"), "{detail}");
         // Customers of the first campaign are in a conversation, not in a Proxy session.
         let known: Vec<_> = (0..6)

@@ -8,7 +8,9 @@ use flexcast::queue::{Outgoing, Queue};
 use serde_json::{Value, json};
 
 use super::{campaign, contacts};
-use crate::support::flexcast::{FakeTwilio, Place, balanced, each_once, http_get, without_place};
+use crate::support::flexcast::{
+    FakeTwilio, Place, balanced, each_once, http_get, without_consumers, without_place,
+};
 
 /// A place with the campaign applied.
 fn applied(twilio: &FakeTwilio) -> Place {

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::flexcast::{Place, balanced, each_once, in_repository, without_place};
+use crate::support::flexcast::{
+    Place, balanced, each_once, in_repository, without_consumers, without_place,
+};
 
 /// The keys of the report, in the order they are printed in.
 const REPORT: [&str; 20] = [

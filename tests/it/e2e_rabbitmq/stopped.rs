@@ -52,9 +52,9 @@ async fn what_a_stopped_consumer_had_begun_is_done_by_another_and_not_again_when
     // is taken, or its container closed: it changes nothing.
     assert_eq!(twilio.effects(), effects);
     each_once(&twilio.effects(), "message", &numbers(&customers));
-    // The lanes and the broker's nodes were shown by those who have ended since.
+    // The limits and the broker's nodes were shown by consumers that have ended since.
     let mut after = books.clone();
-    for shown in ["limits", "nodes"] {
+    for shown in ["consumers", "limits", "nodes"] {
         after.as_object_mut().expect("an object").remove(shown);
     }
     assert_eq!(place.status(CAMPAIGN), after);

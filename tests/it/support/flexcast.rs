@@ -15,7 +15,7 @@ use flexcast::twilio::Operation;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
-pub(crate) use super::effects::{balanced, each_once, total, waits};
+pub(crate) use super::effects::{balanced, each_once, total, waits, without_consumers};
 pub(crate) use super::waiting::eventually;
 use super::waiting::{ASK_EVERY, PATIENCE, eventually_within};
 
