@@ -7,9 +7,10 @@ use crate::support::flexcast::{
 };
 
 /// The keys of the report, in the order they are printed in.
-const REPORT: [&str; 20] = [
+const REPORT: [&str; 21] = [
     "campaign",
     "rows",
+    "refused",
     "accepted",
     "rejected",
     "duplicate",
