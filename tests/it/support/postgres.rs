@@ -194,11 +194,16 @@ impl Server {
     /// Has this standby receive nothing more of what its primary commits, which does not wait for it any more.
     pub(crate) fn falls_behind(&self, primary: &Self) {
         let reload = "SELECT pg_reload_conf()";
+        // A server reads its settings some time after it is asked to.
+        let until_apart = "DO $$ BEGIN
+                WHILE EXISTS (SELECT FROM pg_stat_wal_receiver) LOOP PERFORM pg_sleep(0.01); END LOOP;
+            END $$";
         for (server, sql) in [
             (primary, "ALTER SYSTEM SET synchronous_standby_names = ''"),
             (primary, reload),
             (self, "ALTER SYSTEM SET primary_conninfo = ''"),
             (self, reload),
+            (self, until_apart),
         ] {
             run_apart(&server.url, sql.to_owned());
         }
