@@ -11,7 +11,7 @@ const NEAR_MAX: usize = 3;
 /// A shorter text is a part of too many names.
 const PART_CHARS_MIN: usize = 3;
 
-/// The names that somebody may have meant who wrote `wanted`.
+/// The names that are similar to `wanted`, which may be a typing error for one of them.
 pub(super) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
     let names = names.into_iter();

@@ -1,7 +1,7 @@
 //! Finds rows whose customers are known already: from an earlier row of the file, or from the ledger.
 //!
-//! In: the customers that the ledger has, then the messages of a file in its order. Out: for each message, whom it
-//! repeats. Always: the result is that of the ledger when it accepts the file: an id and an address are each accepted
+//! In: the customers in the ledger, then the messages of a file in its order. Out: for each message, the customer that
+//! it repeats, if any. Always: the result is that of the ledger when it accepts the file: an id and an address are each accepted
 //! once. Memory: two hashes and their lines for each customer, about 80 MB for a million.
 
 use std::collections::HashMap;

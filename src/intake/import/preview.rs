@@ -1,6 +1,6 @@
 //! The preview of an import.
 //!
-//! In: contacts, a campaign, and the customers whom the ledger knows. Out: counts, the first messages, agents, segments.
+//! In: contacts, a campaign, and the customers in the ledger. Out: counts, the first messages, agents, segments.
 //! Always: no record and no message is created.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub struct Preview {
     /// The lines of the first rows that the campaign has already.
     pub first_in_campaign: Vec<u64>,
     pub first_messages: Vec<Sample>,
-    /// Messages to customers to whom another campaign accepted a message lately, by that campaign.
+    /// Customers of the file who also have a recent message in another campaign: their number, by that campaign.
     pub recent_elsewhere: BTreeMap<CampaignId, u64>,
     /// The latest `not_before`.
     pub last_not_before: Option<Timestamp>,

@@ -295,7 +295,7 @@ mod tests {
         // Both take 9 at once: 112 rounds.
         capacity.is_shared = true;
         check(&capacity, Some(111 * 365));
-        // Nobody is known to have a place.
+        // No agent has capacity for a task.
         capacity.tasks_at_once = places(&[("alice", 0)]);
         check(&capacity, None);
         capacity.is_shared = false;

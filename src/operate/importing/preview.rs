@@ -125,7 +125,7 @@ pub async fn preview(
     let counts_capacity = assumptions.handle_time.is_some() && waits_for_agents(campaign);
     let agents = match rules.check(&preview) {
         Ok(()) => looked_up(lookup, campaign, &work, counts_capacity).await,
-        // The file is refused: nobody needs its agents.
+        // The file is refused, so its agents are not looked up.
         Err(_) => AgentsAtTwilio::default(),
     };
     let mut limits = ForecastInput::of(campaign, &work, &so_far.others, &request.rates, now);

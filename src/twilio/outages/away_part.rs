@@ -141,7 +141,7 @@ mod tests {
         let begins =
             "Twilio is away: conversations cannot be reached since 1970-01-01 00:00:00 UTC.";
         assert!(told[0].starts_with(begins), "{told:?}");
-        // Its time is read anew each time, and may differ by a second.
+        // A later reading of the same outage may have a start that differs by a second.
         assert_eq!(news.news(vec![away(1)]), Vec::<String>::new());
         assert_eq!(news.news(Vec::new()), ["Twilio is back: conversations."]);
     }

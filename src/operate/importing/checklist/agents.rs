@@ -155,7 +155,7 @@ impl Checked<'_> {
             .collect()
     }
 
-    /// Names with their numbers of messages: `nobody (2), somebody (1)`.
+    /// Agents' names, each with its number of messages: `alice (2), bob (1)`.
     fn with_messages(&self, names: &[&str]) -> String {
         let each = self.each(names).into_iter();
         let each = each.map(|(name, messages)| format!("{name} ({})", grouped(messages)));

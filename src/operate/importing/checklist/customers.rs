@@ -30,9 +30,7 @@ impl Checked<'_> {
 
     fn ledger(&self) -> Option<CheckItem> {
         let why = self.so_far.unreadable.as_ref()?;
-        let text = format!(
-            "The ledger cannot be read, so customers whom the campaign has already count as new: {why}."
-        );
+        let text = format!("The ledger cannot be read, so every customer counts as new: {why}.");
         Some(CheckItem::warn(CheckCode::Ledger, text))
     }
 
