@@ -264,7 +264,7 @@ async fn a_ledger_that_cannot_be_read_is_a_warning() {
     let shown = preview(request, &All).await.expect("a preview");
     let (state, text) = said(&shown, CheckCode::Ledger);
     assert_eq!(state, CheckState::Warn);
-    assert!(text.ends_with("count as new: it is in use."), "{text}");
+    assert!(text.ends_with("counts as new: it is in use."), "{text}");
     assert_eq!(items(&shown, CheckCode::Campaign), Vec::<&CheckItem>::new());
 }
 
