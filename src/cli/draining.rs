@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::message::CampaignId;
-use crate::operate::words;
+use crate::operate::{counted, words};
 use crate::service::Service;
 use crate::shutdown::Stopper;
 use crate::worker::{RunEnd, Until, Worker};
@@ -57,13 +57,6 @@ async fn say_stopping(
     }
 }
 
-fn messages(count: u64) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        count => format!("{count} messages"),
-    }
-}
-
 fn stopping(in_flight: u64) -> String {
     let verb = match in_flight {
         0 => return "Stopping: no message is in flight.".to_owned(),
@@ -72,19 +65,22 @@ fn stopping(in_flight: u64) -> String {
     };
     format!(
         "Stopping: {} in flight {verb} first. Press Ctrl-C again to stop at once.",
-        messages(in_flight)
+        counted(in_flight, "message")
     )
 }
 
 fn still_waiting(in_flight: u64) -> String {
-    format!("Still waiting for {} in flight.", messages(in_flight))
+    format!(
+        "Still waiting for {} in flight.",
+        counted(in_flight, "message")
+    )
 }
 
 fn not_drained(in_flight: u64, drain: Duration) -> String {
     format!(
         "Stopped with {} in flight after {} (work.drain): they continue when their leases expire, in the next run or \
          in another consumer.",
-        messages(in_flight),
+        counted(in_flight, "message"),
         words(drain)
     )
 }
