@@ -262,7 +262,7 @@ impl CampaignListArgs {
         let limit = self.limit.rows(self.json);
         let list = service.read_models().campaign_list(limit).await?;
         match self.json {
-            true => output::json(&list)?,
+            true => output::json(&list.campaigns)?,
             false => show_list(&list)?,
         }
         Ok(ExitCode::Success)

@@ -33,7 +33,10 @@ pub(super) struct DeadListArgs {
     campaign: Option<CampaignId>,
     #[command(flatten)]
     limit: LimitArgs,
-    /// Print JSON
+    /// Only count by reason, step and Twilio's code
+    #[arg(long, conflicts_with = "limit")]
+    groups: bool,
+    /// Print JSON: a list of dead letters; with --groups, a list of counts
     #[arg(long)]
     json: bool,
 }
@@ -65,11 +68,15 @@ impl DeadListArgs {
     async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let campaign = self.campaign.as_ref();
-        let limit = self.limit.rows(self.json);
+        let limit = match self.groups {
+            true => Some(0),
+            false => self.limit.rows(self.json),
+        };
         let letters = service.read_models().dead_letters(campaign, limit).await?;
-        match self.json {
-            true => output::json(&letters)?,
-            false => show_letters(&letters, campaign)?,
+        match (self.json, self.groups) {
+            (true, true) => output::json(&letters.groups)?,
+            (true, false) => output::json(&letters.letters)?,
+            (false, _) => show_letters(&letters, campaign)?,
         }
         Ok(ExitCode::Success)
     }

@@ -69,7 +69,7 @@ impl UnknownListArgs {
         let limit = self.limit.rows(self.json);
         let unknowns = service.read_models().unknowns(campaign, limit).await?;
         match self.json {
-            true => output::json(&unknowns)?,
+            true => output::json(&unknowns.messages)?,
             false => show_unknowns(&unknowns, campaign)?,
         }
         Ok(ExitCode::Success)

@@ -308,12 +308,12 @@ fn searched(level: &'static str, prepare: impl FnOnce(&mut Place)) -> Vec<String
         search.look(command, &ran);
     };
     COMMANDS.iter().for_each(|command| run(command));
-    let first = |list: &str, rows: &str| {
+    let first = |list: &str| {
         let listed = place.run(&[list, "list", "spring", "--json"]).ends_with(0);
-        let id = listed.json()[rows][0]["id"].as_str().map(str::to_owned);
+        let id = listed.json()[0]["id"].as_str().map(str::to_owned);
         id.unwrap_or_else(|| panic!("one is {list}"))
     };
-    let (unknown, dead) = (first("unknown", "messages"), first("dead", "letters"));
+    let (unknown, dead) = (first("unknown"), first("dead"));
     run(&["dead", "show", "spring", &dead]);
     run(&["dead", "show", "spring", &dead, "--json"]);
     run(&["unknown", "settle", "spring", &unknown, "--sent"]);
@@ -396,6 +396,7 @@ const COMMANDS: &[&[&str]] = &[
     &["dead", "list"],
     &["dead", "list", "spring", "--json"],
     &["dead", "list", "spring"],
+    &["dead", "list", "--groups"],
     &["dead", "show", "spring", "nosuch"],
     &["dead", "show", "spring", "+12125557399"],
     &["unknown", "list"],

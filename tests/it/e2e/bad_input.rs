@@ -197,7 +197,7 @@ fn an_account_that_refuses_ends_with_77_and_names_the_variables() {
         .run(&["campaign", "list", "--json"])
         .ends_with(0)
         .json();
-    assert_eq!(listed["campaigns"][0]["state"], "running", "{listed}");
+    assert_eq!(listed[0]["state"], "running", "{listed}");
     assert_eq!(place.status("spring")["dead"], serde_json::json!({}));
     assert_eq!(twilio.effects(), Vec::<serde_json::Value>::new());
 }

@@ -87,8 +87,8 @@ fn a_dead_letter_says_why_and_shows_no_number() {
         .run(&["dead", "list", "spring", "--json"])
         .ends_with(0)
         .json();
-    assert_eq!(listed["total"], json!(1), "{listed}");
-    let letter = &listed["letters"][0];
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    let letter = &listed[0];
     assert_eq!(letter["reason"], "invalid_address");
     assert_eq!(letter["failure"]["code"], json!(21_211));
     let id = letter["id"].as_str().expect("an id");
@@ -168,9 +168,7 @@ fn an_agent_nobody_knows_is_a_dead_letter_that_names_the_agent() {
             .run(&["dead", "list", id, "--json"])
             .ends_with(0)
             .json();
-        let detail = listed["letters"][0]["failure"]["detail"]
-            .as_str()
-            .expect("a detail");
+        let detail = listed[0]["failure"]["detail"].as_str().expect("a detail");
         assert!(detail.contains("carol"), "{detail}");
         // Customers of the first campaign are in a conversation, not in a Proxy session.
         let known: Vec<_> = (0..6)

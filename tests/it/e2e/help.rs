@@ -102,7 +102,10 @@ const HELP: &[(&[&str], &[&str])] = &[
     (&["unknown", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
     (&["campaign", "show"], &["<CAMPAIGN>", "--json"]),
     (&["status"], &["[CAMPAIGN]", "--limit", "--json"]),
-    (&["dead", "list"], &["[CAMPAIGN]", "--limit", "--json"]),
+    (
+        &["dead", "list"],
+        &["[CAMPAIGN]", "--limit", "--groups", "--json"],
+    ),
     (&["dead", "show"], &["<CAMPAIGN>", "<ID>", "--json"]),
     (
         &["simulator"],

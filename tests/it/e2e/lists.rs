@@ -299,22 +299,21 @@ async fn dead_letters_are_counted_by_reason_first_with_the_words_of_the_code() {
     }
     // A list for a program is whole, or as long as it asks for.
     let all = place.run(&["dead", "list", "--json"]).ends_with(0).json();
-    let count = |list: &Value, rows: &str| list[rows].as_array().map(Vec::len);
-    assert_eq!(count(&all, "letters"), Some((DEAD + REFUSED) as usize));
-    assert_eq!(count(&all, "groups"), Some(3));
-    assert_eq!((&all["total"], &all["left_out"]), (&json!(33), &json!(0)));
+    let count = |list: &Value| list.as_array().map(Vec::len);
+    assert_eq!(count(&all), Some((DEAD + REFUSED) as usize));
     let two = ["dead", "list", "--json", "--limit", "2"];
     let two = place.run(&two).ends_with(0).json();
-    assert_eq!(
-        (count(&two, "letters"), &two["left_out"]),
-        (Some(2), &json!(31))
-    );
-    assert_eq!(two["groups"], all["groups"]);
+    assert_eq!((count(&two), &two[0]), (Some(2), &all[0]));
+    let groups = ["dead", "list", "--json", "--groups"];
+    let groups = place.run(&groups).ends_with(0).json();
+    let letters = groups.as_array().expect("a list").iter();
+    let letters: u64 = letters.filter_map(|group| group["letters"].as_u64()).sum();
+    assert_eq!((count(&groups), letters), (Some(3), 33));
     let unknowns = place.run(&["unknown", "list", "--json"]).ends_with(0);
-    assert_eq!(count(&unknowns.json(), "messages"), Some(UNKNOWN as usize));
+    assert_eq!(count(&unknowns.json()), Some(UNKNOWN as usize));
     let campaigns = place.run(&["campaign", "list", "--json"]).ends_with(0);
-    assert_eq!(count(&campaigns.json(), "campaigns"), Some(CAMPAIGNS));
-    let first = &campaigns.json()["campaigns"][0];
+    assert_eq!(count(&campaigns.json()), Some(CAMPAIGNS));
+    let first = &campaigns.json()[0];
     assert_eq!(
         (&first["dead"], &first["refused"]),
         (&json!(DEAD), &json!(REFUSED))

@@ -134,7 +134,7 @@ fn what_is_there_can_be_listed_and_shown_beside_work() {
         .run(&["campaign", "list", "--json"])
         .ends_with(0)
         .json();
-    let listed = &listed["campaigns"][0];
+    let listed = &listed[0];
     assert_eq!(listed["id"], "spring");
     assert_eq!(listed["state"], "running");
     assert_eq!(listed["accepted"], 0);

@@ -23,7 +23,7 @@ fn two_unknowns(twilio: &FakeTwilio) -> (Place, [String; 2]) {
     place.work(&["--until-idle"]).ended().ends_with(1);
     let listed = place.run(&["unknown", "list", "--json"]).ends_with(0);
     let listed = listed.json();
-    let rows = listed["messages"].as_array().expect("a list");
+    let rows = listed.as_array().expect("a list");
     let ids: Vec<String> = rows
         .iter()
         .map(|row| row["id"].as_str().expect("an id").to_owned())
@@ -46,11 +46,8 @@ fn an_unknown_is_listed_with_its_evidence_and_without_the_number() {
     assert_eq!(books["unknown"], json!(2), "{books}");
     let listed = place.run(&["unknown", "list", "spring", "--json"]);
     let listed = listed.ends_with(0).json();
-    assert_eq!(
-        (&listed["total"], &listed["left_out"]),
-        (&json!(2), &json!(0))
-    );
-    for row in listed["messages"].as_array().expect("a list") {
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    for row in listed.as_array().expect("a list") {
         assert_eq!(row["campaign"], "spring");
         let evidence = row["evidence"].as_str().expect("evidence");
         assert!(evidence.starts_with("conversation_message: "), "{evidence}");

@@ -98,7 +98,7 @@ async fn what_cannot_be_carried_out_lies_in_the_dead_letter_queue_with_its_reaso
         assert_eq!(letter["delivery_mode"], 2, "{letter}");
     }
     let listed = place.run(&["dead", "list", "--json"]).ends_with(0).json();
-    let mut reasons: Vec<_> = listed["letters"]
+    let mut reasons: Vec<_> = listed
         .as_array()
         .expect("a list")
         .iter()

@@ -142,7 +142,7 @@ async fn a_copy_that_the_broker_refuses_holds_up_nobody_and_is_recorded_once() {
         ready["obstacles"].is_null().then_some(())
     });
     let listed = place.run(&["dead", "list", "--json"]).ends_with(0).json();
-    assert_eq!(listed["total"], 1, "{listed}");
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     work.terminate();
     work.ended().ends_with(0);
 }

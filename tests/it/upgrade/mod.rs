@@ -98,7 +98,7 @@ fn is_finished(left: &Left, age: Age) {
         .run(&["unknown", "list", "--json"])
         .ends_with(0)
         .json();
-    let found = &found["messages"];
+    let found = &found;
     assert_eq!(messages(found), unknown, "{found}");
     settle(left, &unknown);
     place.work(&["--until-idle"]).ended().ends_with(0);
@@ -201,7 +201,7 @@ fn are_listed(left: &Left) {
         .run(&["dead", "list", "--json"])
         .ends_with(0)
         .json();
-    let found = &found["letters"];
+    let found = &found;
     let told = &left.told["dead"];
     assert!(
         list(told).iter().any(|row| row["reason"] == "stuck"),
