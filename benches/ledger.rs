@@ -34,7 +34,7 @@ async fn measure(store: &str, ledger: Arc<Ledger>, count: usize) -> anyhow::Resu
     let clock = Clock::system();
     let campaign = CampaignId::parse("bench")?;
     let record = CampaignRecord::running(campaign.clone(), serde_json::Value::Null, clock.now());
-    ledger.save_campaign(&record, false).await?;
+    ledger.save_campaign(&record, false, None).await?;
     let messages: Vec<_> = (0..count).map(message).collect::<Result<_, _>>()?;
 
     let begun = clock.instant();

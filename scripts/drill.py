@@ -147,7 +147,8 @@ class Run:
         return f'[pace]\ncampaign = "{max(each, 1)}/s"\n'
 
     def agents(self):
-        return 50
+        """The simulator's agents take 50 tasks each, and complete none."""
+        return max(self.options.messages // 40, 1)
 
     def write_contacts(self):
         with open(self.dir / "contacts.csv", "w") as file:

@@ -167,7 +167,7 @@ async fn apply(
         serde_json::to_value(&campaign)?,
         clock.now(),
     );
-    ledger.save_campaign(&record, false).await?;
+    ledger.save_campaign(&record, false, None).await?;
     Ok(campaign)
 }
 

@@ -55,6 +55,7 @@ async fn import(file: &Path, queue: &dyn Queue) -> u64 {
         ledger: &ledger,
         queue,
         clock: Clock::system(),
+        by: None,
         again: false,
     };
     let summary = importer
@@ -73,5 +74,8 @@ async fn apply(ledger: &Ledger, campaign: &Campaign) {
         serde_json::to_value(campaign).expect("JSON"),
         now,
     );
-    ledger.save_campaign(&record, false).await.expect("applied");
+    ledger
+        .save_campaign(&record, false, None)
+        .await
+        .expect("applied");
 }

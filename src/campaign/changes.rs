@@ -1,7 +1,10 @@
-//! Differences between two editions of a campaign file that would change how open messages are processed.
+//! Differences between two editions of a campaign file: all of them, and those that would change how open messages are
+//! processed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Campaign;
@@ -53,6 +56,75 @@ pub fn conversions(before: &Campaign, after: &Campaign) -> Vec<Difference> {
     differing.collect()
 }
 
+/// A key that has another value in a new edition of a campaign.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeyChange {
+    /// The key of the campaign file, with dots.
+    pub key: String,
+    /// None: the key had no value.
+    pub before: Option<Value>,
+    /// None: the key has no value any more.
+    pub after: Option<Value>,
+    /// What the change means for messages that are already accepted, as a sentence without its subject.
+    pub effect: &'static str,
+}
+
+/// All keys whose values differ, in alphabetical order.
+#[must_use]
+pub fn key_changes(before: &Campaign, after: &Campaign) -> Vec<KeyChange> {
+    let (before, after) = (flat(before), flat(after));
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed = keys
+        .into_iter()
+        .filter(|key| before.get(*key) != after.get(*key));
+    changed
+        .map(|key| KeyChange {
+            before: before.get(key).cloned(),
+            after: after.get(key).cloned(),
+            effect: effect(key),
+            key: key.clone(),
+        })
+        .collect()
+}
+
+/// What a change of this key means for accepted messages.
+fn effect(key: &str) -> &'static str {
+    if CONVERTING.contains(&key) {
+        return "is possible only while no message is open";
+    }
+    match key.split('.').next().unwrap_or(key) {
+        "body" | "content_sid" | "content_variables" | "on_missing" => {
+            "holds for new messages: accepted messages keep their text"
+        }
+        "sender" | "senders" => "holds for new messages: accepted messages keep their sender",
+        "default_region" => "holds for new rows and messages",
+        "pace" | "agents" => "holds for all messages that have not begun",
+        _ => "holds for the next step of every open message",
+    }
+}
+
+/// Every value of a definition by its dotted key. Empty objects and null have no value.
+fn flat(campaign: &Campaign) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    let mut rest = vec![(
+        String::new(),
+        serde_json::to_value(campaign).unwrap_or_default(),
+    )];
+    while let Some((key, value)) = rest.pop() {
+        match value {
+            Value::Null => {}
+            Value::Object(fields) => {
+                rest.extend(fields.into_iter().map(|(field, value)| match key.as_str() {
+                    "" => (field, value),
+                    key => (format!("{key}.{field}"), value),
+                }));
+            }
+            value => drop(all.insert(key, value)),
+        }
+    }
+    all
+}
+
 /// The value of a dotted key.
 fn text<'a>(definition: &'a Value, key: &str) -> Option<&'a str> {
     let mut value = definition;
@@ -91,6 +163,44 @@ mod tests {
                 "proxy.customer_proxy: sender -> pool",
             ]
         );
+    }
+
+    #[test]
+    fn every_change_has_its_key_both_values_and_its_effect_on_accepted_messages() {
+        let base = "channel='sms'\nstrategy='task_now'\n";
+        let before = campaign(&format!(
+            "{base}body='Hello'\ndefault_region='US'\n[pace]\ncampaign='2/s'\n[agents]\nlist=['alice']"
+        ));
+        assert_eq!(key_changes(&before, &before), []);
+        let after = campaign(&format!(
+            "{base}body='Bye'\nwhen_open='defer'\n[pace]\nweight=2\n[agents]\nlist=['alice','bob']\n\
+             [flex]\nworkspace_sid='WS1'"
+        ));
+        let changes = key_changes(&before, &after);
+        let shown: Vec<_> = changes
+            .iter()
+            .map(|one| {
+                let text = |value: &Option<Value>| value.as_ref().map(ToString::to_string);
+                (one.key.as_str(), text(&one.before), text(&one.after))
+            })
+            .collect();
+        let some = |text: &str| Some(text.to_owned());
+        let expected = [
+            (
+                "agents.list",
+                some(r#"["alice"]"#),
+                some(r#"["alice","bob"]"#),
+            ),
+            ("body", some(r#""Hello""#), some(r#""Bye""#)),
+            ("default_region", some(r#""US""#), None),
+            ("flex.workspace_sid", None, some(r#""WS1""#)),
+            ("pace.campaign", some(r#""2/s""#), None),
+            ("pace.weight", some("1"), some("2")),
+            ("when_open", some(r#""skip""#), some(r#""defer""#)),
+        ];
+        assert_eq!(shown, expected);
+        assert!(changes[1].effect.contains("keep their text"));
+        assert!(changes[3].effect.contains("no message is open"));
     }
 
     #[test]

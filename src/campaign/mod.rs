@@ -17,7 +17,7 @@ mod task;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
-pub use changes::{Difference, conversions};
+pub use changes::{Difference, KeyChange, conversions, key_changes};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
 pub use rules::{Notice, check, matrix};

@@ -37,12 +37,13 @@ pub(super) enum CampaignCommand {
     /// The pace holds until the campaign is applied again: then the pace in its file holds. A limit that is not given
     /// here does not change.
     Pace(PaceArgs),
-    /// Pause a campaign: once this command returns, no first contact starts
+    /// Pause a campaign, a sender, an agent or everything: once this command returns, no first contact starts
     ///
+    /// A pause of a sender, an agent or everything (--all) covers all campaigns, and does not change their own states.
     /// The command returns when every consumer has confirmed the pause, or when the right of each other consumer to
     /// start calls has expired. That takes at most three seconds. An undo that has begun is finished.
     Pause(PauseArgs),
-    /// Resume a paused campaign
+    /// Resume a paused campaign, or end a pause of a sender, an agent or everything
     Resume(ResumeArgs),
     /// Cancel a campaign for good: messages that have not begun are skipped, messages that are half done are undone
     ///

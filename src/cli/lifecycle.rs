@@ -2,33 +2,66 @@
 
 use clap::Args;
 
-use crate::ledger::ConsumerRow;
-use crate::message::CampaignId;
-use crate::operate::{Cancelled, Stopped};
+use crate::ledger::{ConsumerRow, PauseScope};
+use crate::message::{Address, CampaignId};
+use crate::operate::{Cancelled, PausedScope, counted};
 
 use super::{ExitCode, GlobalArgs, Problem, output, question};
 
-/// The arguments that `pause` and `cancel` share.
+/// What `pause` and `resume` act on: a campaign, or all messages of a sender, of an agent or of everything.
 #[derive(Debug, Args)]
-pub(super) struct StopArgs {
+#[group(required = true, multiple = false)]
+struct PausableArgs {
     /// The campaign's id
-    campaign: CampaignId,
-    /// The reason, which `status` and `campaign show` show
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Print JSON
+    campaign: Option<CampaignId>,
+    /// Everything: all campaigns, with those that are applied later
     #[arg(long)]
-    json: bool,
+    all: bool,
+    /// The messages of all campaigns that are sent from this sender
+    #[arg(long, value_name = "SENDER", value_parser = parse_sender)]
+    sender: Option<Address>,
+    /// The messages of all campaigns whose task goes to this agent: a Worker's SID, friendly name or identity
+    #[arg(long, value_name = "AGENT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    agent: Option<String>,
+}
+
+fn parse_sender(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| error.to_string())
+}
+
+/// A campaign, or a scope over all campaigns.
+enum Pausable {
+    Campaign(CampaignId),
+    Scope(PauseScope),
+}
+
+impl PausableArgs {
+    fn pausable(self) -> Pausable {
+        match (self.campaign, self.sender, self.agent) {
+            (Some(id), _, _) => Pausable::Campaign(id),
+            (_, Some(sender), _) => Pausable::Scope(PauseScope::Sender(sender)),
+            (_, _, Some(agent)) => Pausable::Scope(PauseScope::Agent(agent)),
+            _ => Pausable::Scope(PauseScope::All),
+        }
+    }
 }
 
 /// The arguments of `flexcast campaign pause`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  flexcast campaign pause spring-renewals --reason \"wrong text\"")]
+Examples:
+  flexcast campaign pause spring-renewals --reason \"wrong text\"
+  flexcast campaign pause --all
+  flexcast campaign pause --agent alice")]
 pub(super) struct PauseArgs {
     #[command(flatten)]
-    stop: StopArgs,
+    what: PausableArgs,
+    /// The reason, which `status`, `campaign show` and `audit` show
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// The arguments of `flexcast campaign cancel`.
@@ -37,21 +70,28 @@ pub(super) struct PauseArgs {
 Example:
   flexcast campaign cancel spring-renewals --reason \"wrong list\"")]
 pub(super) struct CancelArgs {
-    #[command(flatten)]
-    stop: StopArgs,
+    /// The campaign's id
+    campaign: CampaignId,
+    /// The reason, which `status`, `campaign show` and `audit` show
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Cancel without a question
     #[arg(long, short)]
     yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// The arguments of `flexcast campaign resume`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  flexcast campaign resume spring-renewals")]
+Examples:
+  flexcast campaign resume spring-renewals
+  flexcast campaign resume --all")]
 pub(super) struct ResumeArgs {
-    /// The campaign's id
-    campaign: CampaignId,
+    #[command(flatten)]
+    what: PausableArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,10 +100,21 @@ pub(super) struct ResumeArgs {
 impl PauseArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let operations = service.operations();
-        let stopped = operations.pause(id, reason, &waiting).await?;
-        if self.stop.json {
+        let id = match self.what.pausable() {
+            Pausable::Campaign(id) => id,
+            Pausable::Scope(scope) => {
+                let pausing = operations.pause_scope(&scope, self.reason, &waiting);
+                let paused = pausing.await?;
+                match self.json {
+                    true => output::json(&paused)?,
+                    false => tell_paused(&paused)?,
+                }
+                return Ok(ExitCode::Success);
+            }
+        };
+        let stopped = operations.pause(&id, self.reason, &waiting).await?;
+        if self.json {
             output::json(&stopped)?;
             return Ok(ExitCode::Success);
         }
@@ -73,8 +124,8 @@ impl PauseArgs {
             true => say!("Campaign {id} is paused{by}: no first contact starts any more.")?,
             false => say!("Campaign {id} was paused already{by}: no first contact starts.")?,
         }
-        confirmations(&stopped)?;
-        let open = service.read_models().open_messages(id).await?;
+        confirmations(stopped.confirmed, &stopped.unconfirmed)?;
+        let open = service.read_models().open_messages(&id).await?;
         say!("{open} messages are open. Resume the campaign with: flexcast campaign resume {id}")?;
         Ok(ExitCode::Success)
     }
@@ -83,8 +134,22 @@ impl PauseArgs {
 impl ResumeArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let id = &self.campaign;
-        let resumed = service.operations().resume(id).await?;
+        let operations = service.operations();
+        let id = &match self.what.pausable() {
+            Pausable::Campaign(id) => id,
+            Pausable::Scope(scope) => {
+                let resumed = operations.resume_scope(&scope).await?;
+                match (self.json, resumed.changed) {
+                    (true, _) => output::json(&resumed)?,
+                    (false, true) => {
+                        say!("The pause of {scope} is over: consumers go on within a second.")?
+                    }
+                    (false, false) => say!("There was no pause of {scope}.")?,
+                }
+                return Ok(ExitCode::Success);
+            }
+        };
+        let resumed = operations.resume(id).await?;
         if self.json {
             output::json(&resumed)?;
             return Ok(ExitCode::Success);
@@ -101,7 +166,7 @@ impl ResumeArgs {
 impl CancelArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
-        let (id, reason) = (&self.stop.campaign, self.stop.reason);
+        let (id, reason) = (&self.campaign, self.reason);
         let read = service.read_models();
         read.campaign(id).await?;
         let open = read.open_messages(id).await?;
@@ -113,7 +178,7 @@ impl CancelArgs {
         }
         let operations = service.operations();
         let cancelled = operations.cancel(id, reason, &waiting).await?;
-        if self.stop.json {
+        if self.json {
             output::json(&cancelled)?;
             return Ok(ExitCode::Success);
         }
@@ -127,7 +192,8 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
         true => say!("Campaign {id} is cancelled: no first contact starts any more.")?,
         false => say!("Campaign {id} was cancelled already: no first contact starts.")?,
     }
-    confirmations(&cancelled.stopped)?;
+    let stopped = &cancelled.stopped;
+    confirmations(stopped.confirmed, &stopped.unconfirmed)?;
     say!(
         "{} messages that had not begun are skipped.",
         cancelled.skipped
@@ -142,14 +208,46 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
     Ok(())
 }
 
-/// Prints which consumers have confirmed a stop, and which have not.
-fn confirmations(stopped: &Stopped) -> Result<(), Problem> {
-    match stopped.confirmed {
+/// Prints what a pause of everything, of a sender or of an agent stops, and how it is ended.
+fn tell_paused(paused: &PausedScope) -> Result<(), Problem> {
+    let PausedScope { pause, open, .. } = paused;
+    let by = &pause.by;
+    let (what, stops, resume) = match &pause.scope {
+        PauseScope::All => ("Everything".to_owned(), "", "--all".to_owned()),
+        PauseScope::Sender(sender) => (
+            format!("Sender {sender}"),
+            " from this sender",
+            format!("--sender {sender}"),
+        ),
+        PauseScope::Agent(agent) => (
+            format!("Agent {agent}"),
+            " for this agent",
+            format!("--agent {}", shell_words::quote(agent)),
+        ),
+    };
+    match paused.changed {
+        true => say!("{what} is paused, by {by}: no first contact{stops} starts any more.")?,
+        false => say!("{what} was paused already, by {by}: no first contact{stops} starts.")?,
+    }
+    confirmations(paused.confirmed, &paused.unconfirmed)?;
+    let messages = match (open, &pause.scope) {
+        (0, PauseScope::All) => "No message is open.".to_owned(),
+        (0, scope) => format!("No open message names {scope}."),
+        (1, _) => "1 message is open.".to_owned(),
+        (open, _) => format!("{} are open.", counted(*open, "message")),
+    };
+    say!("{messages} End the pause with: flexcast campaign resume {resume}")?;
+    Ok(())
+}
+
+/// Prints how many consumers have confirmed a stop, and which have not.
+fn confirmations(confirmed: usize, unconfirmed: &[ConsumerRow]) -> Result<(), Problem> {
+    match confirmed {
         0 => {}
         1 => say!("1 consumer confirmed it.")?,
         some => say!("{some} consumers confirmed it.")?,
     }
-    for ConsumerRow { pid, host, .. } in &stopped.unconfirmed {
+    for ConsumerRow { pid, host, .. } in unconfirmed {
         say!(
             "The consumer on {host} (process {pid}) did not confirm: its right to start calls has expired."
         )?;

@@ -10,6 +10,7 @@ macro_rules! tell {
     ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
 }
 
+mod audit;
 mod broker;
 mod campaign;
 mod completions;
@@ -109,6 +110,8 @@ enum Command {
     /// List messages whose outcome is unknown, and settle them
     #[command(subcommand)]
     Unknown(unknown::UnknownCommand),
+    /// Show who changed what, when and why
+    Audit(audit::AuditArgs),
     /// Back up the ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -181,6 +184,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Status(status) => status.run(global).await,
         Command::Dead(dead) => dead.run(global).await,
         Command::Unknown(unknown) => unknown.run(global).await,
+        Command::Audit(audit) => audit.run(global).await,
         Command::Ledger(ledger) => ledger.run(global).await,
         Command::Schema(schema) => schema.run(),
         Command::Simulator(simulator) => simulator.run().await,

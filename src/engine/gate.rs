@@ -21,7 +21,7 @@ use crate::twilio::{Closed, Gate, LastLook, Observed, Operation, Outages, Pass};
 
 use super::lanes::{CallLanes, Services};
 use super::sending::{SENDER_WAIT_MAX, Sending};
-use super::{CallRight, MARKS_NEED};
+use super::{CallRight, MARKS_NEED, MessageParties, ScopedPauses};
 
 /// The default length of a lease after each renewal: three times the maximum time of a call. Where several consumers
 /// share a ledger, the messages of a dead consumer wait this long.
@@ -105,12 +105,27 @@ impl Gate for PacedGate {
     }
 }
 
-/// Whether a campaign's changing calls may start.
-fn may_change(switch: &CampaignSwitch, undoing: bool) -> bool {
-    match switch.position() {
-        Position::Running => true,
-        Position::Stopped => undoing,
-        Position::Halted => false,
+/// What operators and Twilio's refusals allow of a message's changing calls: its campaign's switch, and the pauses of its
+/// sender and its agent.
+#[derive(Clone, Debug)]
+struct MessageSwitch {
+    campaign: Arc<CampaignSwitch>,
+    pauses: Arc<ScopedPauses>,
+    parties: MessageParties,
+}
+
+impl MessageSwitch {
+    /// Why a changing call may not start, if it may not.
+    fn closed(&self, undoing: bool) -> Option<Closed> {
+        match self.campaign.position() {
+            Position::Running => {}
+            Position::Stopped if undoing => return None,
+            Position::Stopped | Position::Halted => {
+                return Some(Closed("the campaign is not running"));
+            }
+        }
+        let is_paused = !undoing && self.pauses.covering(&self.parties).is_some();
+        is_paused.then_some(Closed("its sender or its agent is paused"))
     }
 }
 
@@ -126,7 +141,7 @@ pub struct MessageGate {
     ledger: Arc<Ledger>,
     clock: Clock,
     lease: Mutex<Lease>,
-    switch: Arc<CampaignSwitch>,
+    switch: Mutex<Arc<MessageSwitch>>,
     spans: Spans,
     metrics: Metrics,
     services: Services,
@@ -153,7 +168,11 @@ impl MessageGate {
             ledger,
             clock,
             lease: Mutex::new(lease),
-            switch,
+            switch: Mutex::new(Arc::new(MessageSwitch {
+                campaign: switch,
+                pauses: Arc::default(),
+                parties: MessageParties::default(),
+            })),
             spans,
             metrics,
             services: Services::default(),
@@ -167,6 +186,25 @@ impl MessageGate {
     /// The same gate, whose changing calls need this right.
     pub(super) fn with_right(self, right: Arc<CallRight>) -> Self {
         Self { right, ..self }
+    }
+
+    /// The same gate, whose changing calls respect these pauses for these parties.
+    pub(super) fn pausable(self, pauses: Arc<ScopedPauses>, parties: MessageParties) -> Self {
+        let campaign = Arc::clone(&self.switch().campaign);
+        let switch = MessageSwitch {
+            campaign,
+            pauses,
+            parties,
+        };
+        Self {
+            switch: Mutex::new(Arc::new(switch)),
+            ..self
+        }
+    }
+
+    fn switch(&self) -> Arc<MessageSwitch> {
+        let switch = self.switch.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&switch)
     }
 
     /// The same gate, with the outages that this client has detected.
@@ -194,6 +232,9 @@ impl MessageGate {
         if let Some(sending) = &mut *sending {
             sending.is_from(&self.pacer, number);
         }
+        let mut switch = self.switch.lock().unwrap_or_else(PoisonError::into_inner);
+        let parties = switch.parties.clone().sending_from(Some(number));
+        Arc::make_mut(&mut switch).parties = parties;
     }
 
     fn lanes(&self, operation: Operation) -> CallLanes {
@@ -226,10 +267,10 @@ impl MessageGate {
             return Err(Closed("the ledger is lost"));
         }
         let undoing = self.undoing.load(Ordering::SeqCst);
-        if operation.is_changing() && !may_change(&self.switch, undoing) {
-            return Err(Closed("the campaign is not running"));
-        }
-        Ok(())
+        let closed = operation
+            .is_changing()
+            .then(|| self.switch().closed(undoing));
+        closed.flatten().map_or(Ok(()), Err)
     }
 
     /// Waits until the consumer has the right to start this call. Without the ledger it never gets the right.
@@ -253,11 +294,11 @@ impl MessageGate {
         if !operation.is_changing() {
             return None;
         }
-        let (right, switch) = (Arc::clone(&self.right), Arc::clone(&self.switch));
+        let (right, switch) = (Arc::clone(&self.right), self.switch());
         let (ledger, run) = (Arc::clone(&self.ledger), self.lease().run);
         let undoing = self.undoing.load(Ordering::SeqCst);
         Some(Arc::new(move || {
-            right.is_held() && may_change(&switch, undoing) && ledger.run() == run
+            right.is_held() && switch.closed(undoing).is_none() && ledger.run() == run
         }))
     }
 
@@ -345,7 +386,7 @@ impl fmt::Debug for MessageGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageGate")
             .field("lease", &self.lease())
-            .field("switch", &self.switch)
+            .field("switch", &self.switch())
             .field("services", &self.services)
             .finish_non_exhaustive()
     }

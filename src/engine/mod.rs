@@ -9,6 +9,7 @@ mod agents;
 mod call_right;
 mod gate;
 mod lanes;
+mod pauses;
 mod sending;
 mod step;
 mod steps;
@@ -19,6 +20,7 @@ pub use agents::{
 };
 pub use call_right::CallRight;
 pub use gate::{CampaignSwitch, DEFAULT_LEASE, MessageGate, PacedGate, Position};
+pub use pauses::{MessageParties, ScopedPauses};
 pub use sending::{SENDER_WAIT_MAX, Sending};
 
 use std::sync::Arc;
@@ -107,6 +109,14 @@ pub struct Job<'a> {
     pub switch: &'a Arc<CampaignSwitch>,
 }
 
+impl Job<'_> {
+    fn parties(&self) -> MessageParties {
+        let decided = self.assigned.as_ref().or(self.saga.assigned.as_ref());
+        let number = self.saga.effects.customer_proxy_identifier.as_deref();
+        MessageParties::of(self.campaign, self.message, decided, self.agent).sending_from(number)
+    }
+}
+
 /// A run that reached an outcome.
 #[derive(Debug)]
 pub struct Delivered {
@@ -127,6 +137,7 @@ pub struct Engine {
     settle_time: Duration,
     lease_for: Duration,
     right: Arc<CallRight>,
+    pauses: Arc<ScopedPauses>,
     past: PastGenerations,
 }
 
@@ -152,6 +163,7 @@ impl Engine {
             settle_time,
             lease_for: DEFAULT_LEASE,
             right: Arc::default(),
+            pauses: Arc::default(),
             past: PastGenerations::default(),
         }
     }
@@ -160,6 +172,12 @@ impl Engine {
     #[must_use]
     pub fn right(&self) -> &Arc<CallRight> {
         &self.right
+    }
+
+    /// The pauses of senders and agents, which every changing call of a message respects. The worker replaces them.
+    #[must_use]
+    pub fn pauses(&self) -> &Arc<ScopedPauses> {
+        &self.pauses
     }
 
     /// The same engine with leases of this length, which must exceed the maximum time of a call.
@@ -247,6 +265,7 @@ impl Engine {
             self.metrics.clone(),
         )
         .with_right(Arc::clone(&self.right))
+        .pausable(Arc::clone(&self.pauses), job.parties())
         .with_outages(Arc::clone(self.twilio.outages()))
         .calling(Services::of(&job.campaign.flex), job.sending.clone());
         let gate = Arc::new(gate);

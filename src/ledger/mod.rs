@@ -15,6 +15,7 @@ mod facts;
 mod calls;
 mod session;
 
+mod backup;
 mod columns;
 mod error;
 mod interceptor;
@@ -24,7 +25,7 @@ mod watch;
 mod postgres;
 pub mod sqlite;
 
-pub use calls::BackupSource;
+pub use backup::BackupSource;
 pub use error::{LedgerError, Result};
 pub use facts::*;
 pub use interceptor::{Interceptor, LedgerCall, MadeCall};

@@ -15,7 +15,7 @@ async fn a_store_that_is_away_is_lost_until_it_takes_a_write_again() {
     let ledger = file;
     let campaign = CampaignId::parse("spring").expect("an id");
     let manifest = Manifest::of_file("a.csv");
-    let unknown = ledger.begin_import(&campaign, &manifest, Timestamp::UNIX_EPOCH);
+    let unknown = ledger.begin_import(&campaign, &manifest, None, Timestamp::UNIX_EPOCH);
     let unknown = unknown.await.expect_err("it was never applied");
     assert!(matches!(unknown, LedgerError::NoCampaign(_)), "{unknown:?}");
     ledger.back().await;

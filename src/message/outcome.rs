@@ -33,7 +33,7 @@ pub enum OpenState {
     Scheduled,
     /// It is tried again at a given time, after a temporary failure.
     Retrying,
-    /// It waits until its agent or its customer is free.
+    /// It waits until its agent or its customer is free, or until an operator ends a pause.
     Held,
     /// A consumer carries it out.
     InFlight,
@@ -53,6 +53,8 @@ pub enum WaitReason {
     CustomerBusy,
     /// The agent is unavailable, and the campaign's rule is to wait.
     AgentUnavailable,
+    /// An operator has paused its sender or its agent.
+    Paused,
 }
 
 impl WaitReason {
@@ -62,7 +64,7 @@ impl WaitReason {
         match self {
             Self::NotBefore | Self::Pace => OpenState::Scheduled,
             Self::Retry => OpenState::Retrying,
-            Self::CustomerBusy | Self::AgentUnavailable => OpenState::Held,
+            Self::CustomerBusy | Self::AgentUnavailable | Self::Paused => OpenState::Held,
         }
     }
 }
@@ -77,6 +79,8 @@ pub enum Unavailable {
     Full,
     /// No Worker has this name.
     Gone,
+    /// An operator has paused the agent.
+    Paused,
 }
 
 /// Why a message has failed permanently.
@@ -201,6 +205,7 @@ closed_list!(WaitReason {
     Retry => "retry",
     CustomerBusy => "customer_busy",
     AgentUnavailable => "agent_unavailable",
+    Paused => "paused",
 });
 closed_list!(OpenState {
     Queued => "queued",
@@ -209,7 +214,7 @@ closed_list!(OpenState {
     Held => "held",
     InFlight => "in_flight",
 });
-closed_list!(Unavailable { Offline => "offline", Full => "full", Gone => "gone" });
+closed_list!(Unavailable { Offline => "offline", Full => "full", Gone => "gone", Paused => "paused" });
 closed_list!(DeadReason {
     Malformed => "malformed",
     Oversized => "oversized",

@@ -85,9 +85,9 @@ impl MessageEvent {
             Self::Unknown => MessageOutcome::Unknown,
             Self::Waits(WaitReason::NotBefore | WaitReason::Pace) => MessageOutcome::Scheduled,
             Self::Waits(WaitReason::Retry) => MessageOutcome::Retrying,
-            Self::Waits(WaitReason::CustomerBusy | WaitReason::AgentUnavailable) => {
-                MessageOutcome::Held
-            }
+            Self::Waits(
+                WaitReason::CustomerBusy | WaitReason::AgentUnavailable | WaitReason::Paused,
+            ) => MessageOutcome::Held,
             Self::Duplicate => MessageOutcome::Duplicate,
             Self::Redelivered => MessageOutcome::Redelivered,
         }

@@ -8,13 +8,14 @@
 //! | operation or question | module |
 //! |---|---|
 //! | find a campaign, list campaigns, read the applied definition | `campaigns` |
-//! | apply a campaign file; pause, resume, cancel, finish; change the pace | `steering/` |
+//! | apply a campaign file; pause, resume, cancel, finish; change the pace; pause a sender, an agent, everything | `steering/` |
 //! | preview a file as a check-list, import it; accept one message | `importing/` |
 //! | forecast when a campaign ends, and which limit decides it | `forecast/` |
 //! | states of messages, what consumers report, progress of a run | `status/` |
 //! | dead letters by reason; unknown messages, and settling them | `dead`, `unknown` |
 //! | names that are similar to one that does not exist | `near` |
 //! | all messages of a campaign as CSV | `export/` |
+//! | who did what, when and why | `audit` |
 //! | back up the ledger | `backup` |
 //!
 //! [`Operations`] make changes in the name of an actor; [`ReadModels`] only read. Operations without a ledger are
@@ -36,9 +37,11 @@ mod dead;
 mod status;
 mod unknown;
 
+mod audit;
 mod backup;
 mod export;
 
+pub use audit::AuditList;
 pub use backup::{BackedUp, back_up};
 pub use campaigns::{
     CampaignList, CampaignRow, definition, distrust_notice, notices, paused_notice,
@@ -62,8 +65,8 @@ pub use status::{
     ProgressMeter, RunOutcome, RunSpeed, StatusReport,
 };
 pub use steering::{
-    AppliedCampaign, Cancelled, PaceChange, Paced, QuotaChange, Replacing, Resumed, StateNow,
-    Stopped,
+    AppliedCampaign, ApplyDifference, Cancelled, PaceChange, Paced, PausedScope, QuotaChange,
+    Replacing, Resumed, ResumedScope, StateNow, Stopped, scoped_pause_notice,
 };
 pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
 pub use wording::{counted, grouped};
@@ -71,7 +74,8 @@ pub use wording::{counted, grouped};
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::ledger::{Actor, Ledger};
+use crate::ledger::{Actor, AuditedOperation, Ledger, OperationName};
+use crate::message::CampaignId;
 
 /// The read models of one ledger. They change nothing.
 #[derive(Clone)]
@@ -87,4 +91,17 @@ pub struct Operations {
     pub clock: Clock,
     /// The actor, which the ledger records with every change of a campaign's state.
     pub by: Actor,
+}
+
+impl Operations {
+    /// This actor's operation on a campaign, for the audit. `arguments`: an object without secrets and customers'
+    /// numbers.
+    fn on(
+        &self,
+        name: OperationName,
+        campaign: &CampaignId,
+        arguments: serde_json::Value,
+    ) -> AuditedOperation {
+        AuditedOperation::on(self.by.clone(), name, campaign, arguments)
+    }
 }

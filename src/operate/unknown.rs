@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ledger::{MessageKey, UnknownRow};
+use crate::ledger::{AuditedOperation, MessageKey, OperationName, UnknownRow};
 use crate::message::CampaignId;
 
 use super::campaigns::find;
@@ -85,7 +85,15 @@ impl Operations {
         finding: UnknownFinding,
     ) -> Result<(), OperateError> {
         let (was_sent, now) = (finding == UnknownFinding::Sent, self.clock.now());
-        match self.ledger.settle_unknown(key, was_sent, now).await? {
+        let finding = serde_json::json!({"was_sent": was_sent});
+        let operation = AuditedOperation {
+            message: Some(key.id.clone()),
+            ..self.on(OperationName::Settle, &key.campaign, finding)
+        };
+        let settling = self
+            .ledger
+            .settle_unknown(key, was_sent, Some(&operation), now);
+        match settling.await? {
             true => Ok(()),
             false if self.ledger.find(key).await?.is_none() => {
                 Err(no_message(&self.ledger, key).await?)

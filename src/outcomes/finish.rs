@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{FinishedBy, Ledger, LedgerError};
 use crate::message::CampaignId;
 use crate::queue::{Queue, QueueError, depth_of};
 
@@ -16,15 +16,6 @@ pub enum FinishError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-}
-
-/// The reason to finish a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinishedBy {
-    /// Its files are processed, and its messages come from files only.
-    Itself,
-    /// An operator says that its publishers send no more messages.
-    Operator,
 }
 
 /// Why a campaign is not finished.
@@ -53,7 +44,7 @@ pub async fn finish(
     ledger: &Ledger,
     queue: &dyn Queue,
     id: &CampaignId,
-    by: FinishedBy,
+    by: &FinishedBy,
     now: Timestamp,
 ) -> Result<Result<(), Unfinished>, FinishError> {
     if ledger.has_open(id, false).await? {
@@ -63,16 +54,15 @@ pub async fn finish(
     if !books.balance() {
         return Ok(Err(Unfinished::Unbalanced));
     }
-    if by == FinishedBy::Itself && books.published() > 0 {
+    if *by == FinishedBy::Itself && books.published() > 0 {
         return Ok(Err(Unfinished::Published));
     }
     let unread = depth_of(queue, id).await?.total();
     if unread > 0 {
         return Ok(Err(Unfinished::Unread(unread)));
     }
-    let by_itself = by == FinishedBy::Itself;
     // Messages that were accepted since the books were read keep it open.
-    if ledger.finish_campaign(id, by_itself, now).await? {
+    if ledger.finish_campaign(id, by, now).await? {
         return Ok(Ok(()));
     }
     let is_open = ledger.has_open(id, false).await?;

@@ -9,7 +9,7 @@ mod retry;
 mod settle;
 mod verdict;
 
-pub use finish::{FinishError, FinishedBy, Unfinished, finish};
+pub use finish::{FinishError, Unfinished, finish};
 pub use retry::{Circumstances, Decision, RetryPolicy, undo_wait};
 pub use settle::{Conclusion, SettleError, Settler};
 pub use verdict::{Verdict, judge, undone};

@@ -25,8 +25,8 @@ use tokio::sync::mpsc;
 use crate::campaign::Campaign;
 use crate::clock::Clock;
 use crate::ledger::{
-    Acceptance, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest,
-    Publication, StateChange,
+    Acceptance, Actor, IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, Ledger, LedgerError,
+    Manifest, Publication, StateChange,
 };
 use crate::message::Message;
 use crate::queue::Queue;
@@ -59,6 +59,8 @@ pub struct Importer<'a> {
     pub ledger: &'a Ledger,
     pub queue: &'a dyn Queue,
     pub clock: Clock,
+    /// Who imports, for the audit. None: the import is not recorded there.
+    pub by: Option<&'a Actor>,
     /// Whether to import a file again that was imported before.
     pub again: bool,
 }
@@ -120,8 +122,8 @@ impl Importer<'_> {
     ) -> Result<ImportSummary, ImportError> {
         let id = &self.campaign.id;
         self.queue.open(id).await?;
-        let begun = self.ledger.begin_import(id, manifest, self.clock.now());
-        let number = begun.await?;
+        let now = self.clock.now();
+        let number = self.ledger.begin_import(id, manifest, self.by, now).await?;
         // Only now: a running import prevents its campaign from being finished.
         self.run_again().await?;
         let left = self.left_by_the_dead(manifest).await?;
@@ -143,7 +145,8 @@ impl Importer<'_> {
         }
         // Checked before the end is recorded: the file may not have been read completely.
         let Read { footers, rejects } = reading.await??;
-        self.ledger.end_import(number, self.clock.now()).await?;
+        let now = self.clock.now();
+        self.ledger.end_import(number, self.by, now).await?;
         // Every row is accounted for. When an interrupted import's rows are read again, those that the database had
         // refused are not recognised, so rejected rows are the difference.
         let others = summary.accepted + summary.duplicate + summary.suppressed;

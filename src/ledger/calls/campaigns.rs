@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 
+use super::audit::audited;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::facts::KeptState;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
-    CampaignRecord, FILES_COMPLETE, Ledger, LedgerError, Result, StateChange, Transition,
+    AuditedOperation, CampaignRecord, FILES_COMPLETE, FinishedBy, Ledger, LedgerError, Result,
+    StateChange, Transition,
 };
 use crate::message::CampaignId;
 
@@ -41,30 +43,44 @@ impl Ledger {
 
     /// Stores a campaign's definition and settings. If the campaign exists, its state, that state's reason and the time
     /// of its first application stay. With `only_idle`, a campaign that has an open message is not changed: one step,
-    /// so that no message is accepted in between.
+    /// so that no message is accepted in between. A change is recorded in the audit as this operation.
     ///
     /// Returns `false` when it was not changed.
-    pub async fn save_campaign(&self, record: &CampaignRecord, only_idle: bool) -> Result<bool> {
-        let record = record.clone();
+    pub async fn save_campaign(
+        &self,
+        record: &CampaignRecord,
+        only_idle: bool,
+        operation: Option<&AuditedOperation>,
+    ) -> Result<bool> {
+        let (record, operation) = (record.clone(), operation.cloned());
         let call = LedgerCall::named("save_campaign");
-        change!(in transaction, self, call, |session| save(session, &record, only_idle))
+        change!(in transaction, self, call, |session| {
+            let saving = save(session, &record, only_idle);
+            audited(session, operation.as_ref(), record.changed_at, saving)
+        })
     }
 
     /// Replaces a campaign's definition if it is still `from`, so that another process's change is not lost. Returns
-    /// `false` when it is not.
+    /// `false` when it is not. A change is recorded in the audit as this operation.
     pub async fn redefine(
         &self,
         id: &CampaignId,
         from: &serde_json::Value,
         to: &serde_json::Value,
+        operation: Option<&AuditedOperation>,
         now: Timestamp,
     ) -> Result<bool> {
         let (id, from, to) = (id.clone(), to_json(from)?, to_json(to)?);
-        change!(self, LedgerCall::named("redefine"), |session| async {
-            let sql = "UPDATE campaigns SET definition = $3, changed_at = $4
-                       WHERE id = $1 AND definition = $2";
-            let values = values![&id, from.as_str(), to.as_str(), now];
-            Ok(session.execute(sql, values).await? == 1)
+        let operation = operation.cloned();
+        let call = LedgerCall::named("redefine");
+        change!(in transaction, self, call, |session| {
+            let replacing = async {
+                let sql = "UPDATE campaigns SET definition = $3, changed_at = $4
+                           WHERE id = $1 AND definition = $2";
+                let values = values![&id, from.as_str(), to.as_str(), now];
+                Ok(session.execute(sql, values).await? == 1)
+            };
+            audited(session, operation.as_ref(), now, replacing)
         })
     }
 
@@ -84,24 +100,28 @@ impl Ledger {
     }
 
     /// Finishes a campaign, unless a message of it is open: one step, so that no message is accepted in between. With
-    /// `by_itself`, finishes it only if it runs, has imports, and none of them is running or was interrupted; an
-    /// interrupted import is made good by a later, completed import of the same file (by its name or its bytes). The
-    /// reason is then [`FILES_COMPLETE`]. The caller checks whether the books balance.
+    /// [`FinishedBy::Itself`], finishes it only if it runs, has imports, and none of them is running or was
+    /// interrupted; an interrupted import is made good by a later, completed import of the same file (by its name or its
+    /// bytes). The reason is then [`FILES_COMPLETE`]. The caller checks whether the books balance. An operator's
+    /// operation is recorded in the audit.
     ///
     /// Returns `false` when it was not finished.
     pub async fn finish_campaign(
         &self,
         id: &CampaignId,
-        by_itself: bool,
+        by: &FinishedBy,
         now: Timestamp,
     ) -> Result<bool> {
-        let id = id.clone();
+        let (id, by) = (id.clone(), by.clone());
         let call = LedgerCall::named("finish_campaign");
-        change!(in transaction, self, call, |session| finish(session, &id, by_itself, now))
+        change!(in transaction, self, call, |session| {
+            let finishing = finish(session, &id, by == FinishedBy::Itself, now);
+            audited(session, by.operation(), now, finishing)
+        })
     }
 
-    /// Changes a campaign's state where the rules allow it ([`StateChange::on`]). Later renewals of consumers' rights
-    /// report the new state.
+    /// Changes a campaign's state where the rules allow it ([`StateChange::on`]), and records the change in the audit.
+    /// Later renewals of consumers' rights report the new state.
     ///
     /// # Errors
     ///

@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 
+use super::audit::audited;
 use super::campaigns::run_again;
 use super::{change, look, native};
 use crate::ledger::columns::to_json;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, values};
-use crate::ledger::{Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, UnknownRow};
+use crate::ledger::{
+    AuditedOperation, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, UnknownRow,
+};
 use crate::message::{Address, CampaignId, Event, StepName, masked};
 
 impl Ledger {
@@ -30,17 +33,21 @@ impl Ledger {
     }
 
     /// Records an operator's finding about an unknown outcome. If the message was sent, it is done. If not, it waits
-    /// again and continues at the step in question, and a finished campaign runs again. Returns `false` when the
-    /// outcome is not unknown.
+    /// again and continues at the step in question, and a finished campaign runs again. The operation is recorded in
+    /// the audit. Returns `false` when the outcome is not unknown.
     pub async fn settle_unknown(
         &self,
         key: &MessageKey,
         was_sent: bool,
+        operation: Option<&AuditedOperation>,
         now: Timestamp,
     ) -> Result<bool> {
-        let key = key.clone();
+        let (key, operation) = (key.clone(), operation.cloned());
         let call = LedgerCall::named("settle_unknown");
-        change!(in transaction, self, call, |session| settle(session, &key, was_sent, now))
+        change!(in transaction, self, call, |session| {
+            let settling = settle(session, &key, was_sent, now);
+            audited(session, operation.as_ref(), now, settling)
+        })
     }
 
     /// Ends at most `limit` messages of a cancelled campaign as skipped: those that cannot have effects at Twilio,

@@ -2,17 +2,19 @@
 
 use jiff::Timestamp;
 
+use super::audit::{counts, record as record_operation};
 use super::{change, look, native};
 use crate::ledger::interceptor::LedgerCall;
-use crate::ledger::session::{StoreRow, StoreSession, values};
+use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
-    Acceptance, Import, ImportCounts, ImportRecord, Ledger, LedgerError, Manifest, Publication,
-    Result,
+    Acceptance, Actor, AuditedOperation, Import, ImportCounts, ImportRecord, Ledger, LedgerError,
+    Manifest, OperationName, Publication, Result,
 };
 use crate::message::{CampaignId, Message};
 
 impl Ledger {
-    /// Records the beginning of an import and returns its number.
+    /// Records the beginning of an import and returns its number. An import by an operator is also recorded in the
+    /// audit.
     ///
     /// # Errors
     ///
@@ -21,12 +23,26 @@ impl Ledger {
         &self,
         campaign: &CampaignId,
         manifest: &Manifest,
+        by: Option<&Actor>,
         now: Timestamp,
     ) -> Result<i64> {
-        let (campaign, manifest) = (campaign.clone(), manifest.clone());
-        change!(self, LedgerCall::named("begin_import"), |session| begin(
-            session, &campaign, &manifest, now
-        ))
+        let (campaign, manifest, by) = (campaign.clone(), manifest.clone(), by.cloned());
+        let call = LedgerCall::named("begin_import");
+        change!(in transaction, self, call, |session| async {
+            let number = begin(session, &campaign, &manifest, now).await?;
+            if let Some(by) = &by {
+                let arguments = serde_json::json!({
+                    "import": number,
+                    "file": manifest.file,
+                    "sha256": manifest.sha256,
+                });
+                let name = OperationName::Import;
+                let operation = AuditedOperation::on(by.clone(), name, &campaign, arguments);
+                let before = counts(session, Some(&campaign)).await?;
+                record_operation(session, &operation, Some(&before), None, now).await?;
+            }
+            Ok::<_, LedgerError>(number)
+        })
     }
 
     /// The imports of one campaign, or of all, oldest first.
@@ -38,11 +54,29 @@ impl Ledger {
         ))
     }
 
-    /// Records that an import has accounted for its last row.
-    pub async fn end_import(&self, number: i64, now: Timestamp) -> Result<()> {
-        change!(self, LedgerCall::named("end_import"), |session| async {
-            let sql = "UPDATE imports SET ended_at = $2, seen_at = $2 WHERE number = $1";
-            session.execute(sql, values![number, now]).await.map(drop)
+    /// Records that an import has accounted for its last row; in the audit too, if an operator imported it.
+    pub async fn end_import(&self, number: i64, by: Option<&Actor>, now: Timestamp) -> Result<()> {
+        let by = by.cloned();
+        let call = LedgerCall::named("end_import");
+        change!(in transaction, self, call, |session| async {
+            let Some((campaign, rows)) = end(session, number, now).await? else {
+                return Ok::<_, LedgerError>(());
+            };
+            if let Some(by) = &by {
+                let arguments = serde_json::json!({
+                    "import": number,
+                    "rows": rows.rows,
+                    "accepted": rows.accepted,
+                    "rejected": rows.rejected,
+                    "duplicate": rows.duplicate,
+                    "suppressed": rows.suppressed,
+                });
+                let name = OperationName::ImportEnd;
+                let operation = AuditedOperation::on(by.clone(), name, &campaign, arguments);
+                let after = counts(session, Some(&campaign)).await?;
+                record_operation(session, &operation, None, Some(&after), now).await?;
+            }
+            Ok(())
         })
     }
 
@@ -116,6 +150,27 @@ async fn begin(
     let numbers = begun.map_err(|error| error.in_campaign(campaign))?;
     let none = || LedgerError::Damaged("an import was given no number".to_owned());
     numbers.first().copied().ok_or_else(none)
+}
+
+/// Records the end of an import. Returns its campaign and its rows.
+async fn end(
+    session: &impl StoreSession,
+    number: i64,
+    now: Timestamp,
+) -> Result<Option<(CampaignId, ImportCounts)>> {
+    let sql = "UPDATE imports SET ended_at = $2, seen_at = $2 WHERE number = $1
+        RETURNING campaign, rows, accepted, duplicate, suppressed";
+    let read = |row: &StoreRow<'_>| {
+        let counts = ImportCounts {
+            rows: row.count(1)?,
+            accepted: row.count(2)?,
+            duplicate: row.count(3)?,
+            suppressed: row.count(4)?,
+            rejected: 0,
+        };
+        Ok((row.campaign(0)?, counts.with_the_rest_rejected()))
+    };
+    first(session, sql, values![number, now], read).await
 }
 
 async fn list(

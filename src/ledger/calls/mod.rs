@@ -5,8 +5,7 @@
 //! its own way. `look!` reads and `change!` writes with statements that are written once, for a
 //! [`StoreSession`](super::session::StoreSession) of either store.
 
-mod agents;
-mod backup;
+mod audit;
 mod campaigns;
 mod coming_back;
 mod consumers;
@@ -15,12 +14,13 @@ mod decisions;
 mod intake;
 mod looking;
 mod ownership;
+mod pauses;
 mod sharing;
 mod undos;
 mod upkeep;
 mod work;
 
-pub use backup::BackupSource;
+pub(super) use audit::{counts, record as record_operation};
 pub(super) use campaigns::{all as all_campaigns, finish, one as one_campaign};
 pub(super) use coming_back::next_due;
 pub(super) use consumers::{end as end_consumer, show};

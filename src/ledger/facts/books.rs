@@ -35,7 +35,7 @@ pub struct Books {
     /// By the reasons [`WaitReason::NotBefore`] and [`WaitReason::Pace`].
     pub scheduled: BTreeMap<WaitReason, u64>,
     pub retrying: u64,
-    /// By the reasons [`WaitReason::AgentUnavailable`] and [`WaitReason::CustomerBusy`].
+    /// By the reasons [`WaitReason::AgentUnavailable`], [`WaitReason::CustomerBusy`] and [`WaitReason::Paused`].
     pub held: BTreeMap<WaitReason, u64>,
     pub in_flight: u64,
     pub done: u64,
@@ -87,7 +87,7 @@ impl Books {
                 *self.scheduled.entry(reason).or_default() += n;
             }
             WaitReason::Retry => self.retrying += n,
-            WaitReason::CustomerBusy | WaitReason::AgentUnavailable => {
+            WaitReason::CustomerBusy | WaitReason::AgentUnavailable | WaitReason::Paused => {
                 *self.held.entry(reason).or_default() += n;
             }
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{AuditedOperation, OperationName};
 use crate::message::{CampaignId, PauseCause, closed_list};
 
 /// The state of a campaign.
@@ -189,6 +190,26 @@ pub enum StateChange {
     },
 }
 
+/// Who finishes a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FinishedBy {
+    /// Its files are processed, and its messages come from files only.
+    Itself,
+    /// An operator, who says with this operation that its publishers send no more messages.
+    Operator(AuditedOperation),
+}
+
+impl FinishedBy {
+    /// The operation, if an operator finishes it.
+    #[must_use]
+    pub fn operation(&self) -> Option<&AuditedOperation> {
+        match self {
+            Self::Itself => None,
+            Self::Operator(operation) => Some(operation),
+        }
+    }
+}
+
 /// The result of a change of state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transition {
@@ -210,6 +231,23 @@ impl Transition {
 }
 
 impl StateChange {
+    /// The change as an operation on this campaign, for the audit. None for [`StateChange::Reopen`]: a finished campaign
+    /// runs again because of another operation, or because a publisher sends messages.
+    #[must_use]
+    pub fn operation(&self, campaign: &CampaignId) -> Option<AuditedOperation> {
+        let (name, by, reason) = match self {
+            Self::Pause { by, reason } => (OperationName::Pause, by, reason.clone()),
+            Self::Resume { by } => (OperationName::Resume, by, None),
+            Self::Cancel { by, reason } => (OperationName::Cancel, by, reason.clone()),
+            Self::Reopen { .. } => return None,
+        };
+        let arguments = serde_json::json!({});
+        Some(AuditedOperation {
+            reason,
+            ..AuditedOperation::on(by.clone(), name, campaign, arguments)
+        })
+    }
+
     /// Applies the change to this campaign at `now`.
     ///
     /// An operator's pause replaces a pause by the program. Only an operator can end an operator's pause. The program

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::message::CampaignId;
 
-use super::{CampaignState, Lease};
+use super::{CampaignState, Lease, PauseScope};
 
 /// How long a right lasts, from the moment at which its consumer asked for it.
 pub const RIGHT_FOR: Duration = Duration::from_secs(3);
@@ -37,10 +37,12 @@ pub struct Renewal {
 /// The ledger's answer to a renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewed {
-    /// The number of the last change of any campaign's state.
+    /// The number of the last change of any campaign's state or of the pauses.
     pub change: i64,
     /// All campaigns that are paused or cancelled.
     pub stopped: Vec<(CampaignId, CampaignState)>,
+    /// The pauses of everything, of senders and of agents.
+    pub paused: Vec<PauseScope>,
 }
 
 /// A consumer that may be alive.

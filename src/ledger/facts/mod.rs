@@ -1,5 +1,6 @@
 //! The ledger's types: plain data, without a store or a statement.
 
+mod audit;
 mod backlog;
 mod books;
 mod campaign;
@@ -8,14 +9,17 @@ mod dead;
 mod imports;
 mod message;
 mod open;
+mod pauses;
 mod standing;
 mod upkeep;
 
+pub use audit::{AuditFilter, AuditRow, AuditedOperation, MessageCounts, OperationName};
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
 pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
-    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, PUBLISH_AGAIN, StateChange, Transition,
+    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, FinishedBy, PUBLISH_AGAIN, StateChange,
+    Transition,
 };
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
@@ -32,6 +36,7 @@ pub use message::{
     UndoSettlement, UnknownRow, Wake,
 };
 pub use open::OpenMessages;
+pub use pauses::{PauseScope, ScopedPause};
 pub use standing::{Ending, Standing};
 pub use upkeep::{
     BrokerLost, DAMAGED_AGAIN, DamagedRow, HOLDING_FOR, MARKED_AT_ONCE, PublishAgain, SetAside,

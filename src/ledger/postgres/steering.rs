@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{LeaseClock, PostgresSession, PostgresStore, on_client};
-use crate::ledger::calls::one_campaign;
+use crate::ledger::calls::{counts, one_campaign};
 use crate::ledger::columns::{
     campaign_id, column, count, from_json, keepable, millis, ms, outcome, since, to_json, word,
 };
 use crate::ledger::{
-    CampaignRecord, ConsumerRow, Ending, LIVES_FOR, LedgerError, OpenOfSender, Renewal, Renewed,
-    Result, StateChange, Transition,
+    AuditedOperation, CampaignRecord, ConsumerRow, Ending, LIVES_FOR, LedgerError, MessageCounts,
+    OpenOfSender, PauseScope, Renewal, Renewed, Result, StateChange, Transition,
 };
 use crate::message::{Address, CampaignId, Effects, Message, SkipReason};
 
@@ -23,6 +23,19 @@ impl PostgresStore {
         now: Timestamp,
     ) -> Result<Transition> {
         on_client!(self, |client| change_state(&client, id, change, now)).await
+    }
+
+    pub(in crate::ledger) async fn change_pause(
+        &self,
+        scope: &PauseScope,
+        is_paused: bool,
+        operation: &AuditedOperation,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let changing = on_client!(self, |client| change_pause(
+            &client, scope, is_paused, operation, now
+        ));
+        changing.await
     }
 
     /// Uses a connection that is reserved for it: if a renewal waited behind slow calls of the ledger, the right would
@@ -103,7 +116,10 @@ async fn change_state(
         let before = before.ok_or_else(|| LedgerError::NoCampaign(id.clone()))?;
         let transition = change.on(&before, now);
         let is_written = match &transition {
-            Transition::Made(after) => write_state(client, &before, after).await?,
+            Transition::Made(after) => {
+                let operation = change.operation(id);
+                write_state(client, &before, after, operation.as_ref()).await?
+            }
             Transition::Already(_) | Transition::Refused(_) => true,
         };
         if is_written {
@@ -114,13 +130,31 @@ async fn change_state(
     Err(LedgerError::Hindered(text))
 }
 
-/// Returns false if the campaign has changed since it was read.
+/// Returns false if the campaign has changed since it was read. The messages are counted before, because the function
+/// holds a lock that consumers' renewals wait for; a change of state changes no count.
 async fn write_state(
     client: &Client,
     before: &CampaignRecord,
     after: &CampaignRecord,
+    operation: Option<&AuditedOperation>,
 ) -> Result<bool> {
-    let sql = "SELECT change_state($1, $2, $3, $4, $5, $6, $7)";
+    let (by, arguments, counts_before, counts_after) = match operation {
+        None => (None, None, None, None),
+        Some(operation) => {
+            let counted = counts(&PostgresSession(client), Some(&before.id)).await?;
+            let in_state = |record: &CampaignRecord| MessageCounts {
+                state: Some(record.state),
+                ..counted
+            };
+            (
+                Some(to_json(&operation.by)?),
+                Some(to_json(&operation.arguments)?),
+                Some(to_json(&in_state(before))?),
+                Some(to_json(&in_state(after))?),
+            )
+        }
+    };
+    let sql = "SELECT change_state($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let statement = client.prepare_cached(sql).await?;
     let stopped_by = |record: &CampaignRecord| record.stopped_by().map(to_json).transpose();
     let row = client
@@ -134,6 +168,43 @@ async fn write_state(
                 &stopped_by(after)?,
                 &after.reason.as_deref().map(keepable),
                 &ms(after.state_since),
+                &by,
+                &operation.map(|operation| operation.name.as_str()),
+                &arguments,
+                &operation.and_then(|operation| operation.reason.as_deref().map(keepable)),
+                &counts_before,
+                &counts_after,
+            ],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Begins or ends a pause, and counts the messages before, as [`write_state`] does.
+async fn change_pause(
+    client: &Client,
+    scope: &PauseScope,
+    is_paused: bool,
+    operation: &AuditedOperation,
+    now: Timestamp,
+) -> Result<bool> {
+    let counted = counts(&PostgresSession(client), None).await?;
+    let [scope, name] = scope.columns();
+    let sql = "SELECT change_pause($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client
+        .query_one(
+            &statement,
+            &[
+                &scope,
+                &keepable(name),
+                &is_paused,
+                &ms(now),
+                &to_json(&operation.by)?,
+                &operation.name.as_str(),
+                &to_json(&operation.arguments)?,
+                &operation.reason.as_deref().map(keepable),
+                &to_json(&counted)?,
             ],
         )
         .await?;
@@ -147,7 +218,7 @@ pub(super) async fn renew(
     now: Timestamp,
     clock: LeaseClock,
 ) -> Result<Renewed> {
-    let sql = "SELECT change, stopped, states FROM renew_right($1, $2, $3, $4, $5)";
+    let sql = "SELECT change, stopped, states, scopes, names FROM renew_right($1, $2, $3, $4, $5)";
     let statement = client.prepare_cached(sql).await?;
     let row = client
         .query_one(
@@ -166,9 +237,13 @@ pub(super) async fn renew(
         .into_iter()
         .zip(states)
         .map(|(id, state)| Ok((campaign_id(id)?, word(state)?)));
+    let (scopes, names): (Vec<&str>, Vec<&str>) = (row.try_get(3)?, row.try_get(4)?);
+    let paused = scopes.into_iter().zip(names);
+    let paused = paused.map(|(scope, name)| PauseScope::read(scope, name));
     Ok(Renewed {
         change: row.try_get(0)?,
         stopped: stopped.collect::<Result<_>>()?,
+        paused: paused.collect::<Result<_>>()?,
     })
 }
 

@@ -5,14 +5,14 @@ use rusqlite::{Connection, params};
 
 use super::SqliteStore;
 use super::session::SqliteSession;
-use crate::ledger::calls::one_campaign;
+use crate::ledger::calls::{counts, one_campaign, record_operation};
 use crate::ledger::columns::{
-    campaign_id, column, count, from_json, ms, outcome, since, to_json, word,
+    campaign_id, column, count, from_json, keepable, ms, outcome, since, to_json, word,
 };
 use crate::ledger::session::at_once;
 use crate::ledger::{
-    CampaignRecord, ConsumerRow, Ending, LedgerError, OpenOfSender, Renewal, Renewed, Result,
-    StateChange, Transition,
+    AuditedOperation, CampaignRecord, ConsumerRow, Ending, LedgerError, MessageCounts,
+    OpenOfSender, PauseScope, Renewal, Renewed, Result, StateChange, Transition,
 };
 use crate::message::{Address, CampaignId, Effects, Message, SkipReason};
 
@@ -25,6 +25,18 @@ impl SqliteStore {
     ) -> Result<Transition> {
         let (id, change) = (id.clone(), change.clone());
         self.write(move |conn| change_state(conn, &id, &change, now))
+            .await
+    }
+
+    pub(in crate::ledger) async fn change_pause(
+        &self,
+        scope: &PauseScope,
+        is_paused: bool,
+        operation: &AuditedOperation,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let (scope, operation) = (scope.clone(), operation.clone());
+        self.write(move |conn| change_pause(conn, &scope, is_paused, &operation, now))
             .await
     }
 
@@ -90,8 +102,59 @@ fn change_state(
     let transition = change.on(&before, now);
     if let Transition::Made(after) = &transition {
         write_state(conn, after)?;
+        if let Some(operation) = change.operation(id) {
+            let session = &SqliteSession(conn);
+            let counted = at_once(counts(session, Some(id)))?;
+            let before = MessageCounts {
+                state: Some(before.state),
+                ..counted
+            };
+            at_once(record_operation(
+                session,
+                &operation,
+                Some(&before),
+                Some(&counted),
+                now,
+            ))?;
+        }
     }
     Ok(transition)
+}
+
+/// Begins or ends a pause. As [`change_state`].
+fn change_pause(
+    conn: &Connection,
+    scope: &PauseScope,
+    is_paused: bool,
+    operation: &AuditedOperation,
+    now: Timestamp,
+) -> Result<bool> {
+    let [scope, name] = scope.columns();
+    let changed = if is_paused {
+        let sql = "INSERT INTO pauses (scope, name, actor, reason, since)
+                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+        let actor = to_json(&operation.by)?;
+        let reason = operation.reason.as_deref().map(keepable);
+        conn.prepare_cached(sql)?
+            .execute(params![scope, name, actor, reason, ms(now)])?
+    } else {
+        let sql = "DELETE FROM pauses WHERE scope = ?1 AND name = ?2";
+        conn.prepare_cached(sql)?.execute([scope, name])?
+    };
+    if changed == 0 {
+        return Ok(false);
+    }
+    count_change(conn)?;
+    let session = &SqliteSession(conn);
+    let counted = at_once(counts(session, None))?;
+    at_once(record_operation(
+        session,
+        operation,
+        Some(&counted),
+        Some(&counted),
+        now,
+    ))?;
+    Ok(true)
 }
 
 fn write_state(conn: &Connection, record: &CampaignRecord) -> Result<()> {
@@ -108,10 +171,13 @@ fn write_state(conn: &Connection, record: &CampaignRecord) -> Result<()> {
         ms(record.state_since),
         ms(record.changed_at)
     ])?;
-    conn.prepare_cached(
-        "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'changes'",
-    )?
-    .execute([])?;
+    count_change(conn)
+}
+
+/// Counts a change that consumers confirm.
+fn count_change(conn: &Connection) -> Result<()> {
+    let sql = "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'changes'";
+    conn.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
 
@@ -137,9 +203,17 @@ pub(super) fn renew(conn: &Connection, renewal: &Renewal, now: Timestamp) -> Res
             Ok((id, word(&row.get::<_, String>(1)?)?))
         })?
         .collect::<Result<_>>()?;
+    let sql = "SELECT scope, name FROM pauses ORDER BY scope, name";
+    let paused = conn
+        .prepare_cached(sql)?
+        .query_and_then([], |row| {
+            PauseScope::read(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?)
+        })?
+        .collect::<Result<_>>()?;
     Ok(Renewed {
         change: last_change(conn)?,
         stopped,
+        paused,
     })
 }
 

@@ -113,6 +113,7 @@ impl Operations {
             ledger: &self.ledger,
             queue,
             clock: self.clock,
+            by: Some(&self.by),
             again: request.again,
         };
         let importing = importer.import(request.input, request.rejects, progress);

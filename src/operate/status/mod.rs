@@ -146,7 +146,9 @@ impl ReadModels {
             CampaignReport::of(record, books, unread, &imports, now)
         });
         let mut campaigns: Vec<_> = reports.collect();
+        let pauses = self.ledger.pauses().await?;
         for report in &mut campaigns {
+            report.add_pauses(&pauses);
             report.due_times = self.ledger.due_times(&report.campaign).await?;
         }
         let mut shown = self.shown_lanes().await?;

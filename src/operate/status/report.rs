@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ledger::{
-    Actor, Books, CampaignRecord, CampaignState, DueTimes, ImportRecord, ImportReport,
+    Actor, Books, CampaignRecord, CampaignState, DueTimes, ImportRecord, ImportReport, ScopedPause,
 };
 use crate::message::{CampaignId, PauseCause, WaitReason};
 use crate::operate::campaigns::{distrust_notice, find, paused_notice};
-use crate::operate::{OperateError, ReadModels};
+use crate::operate::{OperateError, ReadModels, scoped_pause_notice};
 
 use super::RunOutcome;
 
@@ -38,6 +38,9 @@ pub struct CampaignReport {
     /// Who cancelled it, once it is cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<Actor>,
+    /// The pauses of everything, of senders and of agents, while messages of it are open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<ScopedPause>,
     /// The time since which messages of it may have been sent that this ledger does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distrusted_from: Option<Timestamp>,
@@ -86,14 +89,23 @@ impl CampaignReport {
             reason: record.reason.filter(|_| is_stopped),
             paused_by: record.paused_by,
             cancelled_by: record.cancelled_by,
+            pauses: Vec::new(),
             distrusted_from: record.distrusted_from,
         }
     }
 
+    /// Adds the pauses that may hold its messages.
+    pub(super) fn add_pauses(&mut self, pauses: &[ScopedPause]) {
+        if self.books.open() > 0 {
+            self.pauses = pauses.to_vec();
+        }
+    }
+
     /// The notices for the operator, one sentence each.
-    pub fn notices(&self) -> impl Iterator<Item = &str> {
+    pub fn notices(&self) -> impl Iterator<Item = String> {
         let notices = [&self.paused_notice, &self.distrust_notice];
-        notices.into_iter().flatten().map(String::as_str)
+        let notices = notices.into_iter().flatten().cloned();
+        notices.chain(self.pauses.iter().map(scoped_pause_notice))
     }
 
     /// By how much the books are out of balance. `None`: they balance.
@@ -147,9 +159,11 @@ impl ReadModels {
         let record = find(&self.ledger, id).await?;
         let imports = self.ledger.imports(Some(id)).await?;
         let now = self.clock.now();
-        Ok(CampaignReport {
+        let mut report = CampaignReport {
             due_times: self.ledger.due_times(id).await?,
             ..CampaignReport::of(record, books, unread, &imports, now)
-        })
+        };
+        report.add_pauses(&self.ledger.pauses().await?);
+        Ok(report)
     }
 }

@@ -1,8 +1,9 @@
 //! The outcome of a run.
 
+use crate::ledger::{CampaignState, PauseScope};
 use crate::message::{CampaignId, PauseCause};
 use crate::operate::campaigns::paused_notice;
-use crate::operate::{OperateError, ReadModels};
+use crate::operate::{OperateError, ReadModels, scoped_pause_notice};
 
 /// The outcome of a run of one campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum RunOutcome {
     Done,
 }
 
-/// A paused campaign with open messages, which no consumer takes.
+/// A campaign with open messages that no consumer takes, because it is paused or everything is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PausedRun {
     pub campaign: CampaignId,
@@ -45,9 +46,14 @@ impl ReadModels {
     /// An error when the ledger cannot be read.
     pub async fn paused_runs(&self, only: &[CampaignId]) -> Result<Vec<PausedRun>, OperateError> {
         let mut paused = Vec::new();
+        let pauses = self.ledger.pauses().await?;
+        let all = pauses.iter().find(|pause| pause.scope == PauseScope::All);
+        let all = all.map(scoped_pause_notice);
         for record in self.ledger.campaigns().await? {
             let is_wanted = only.is_empty() || only.contains(&record.id);
-            let Some(notice) = paused_notice(&record).filter(|_| is_wanted) else {
+            let is_running = record.state == CampaignState::Running;
+            let notice = paused_notice(&record).or_else(|| all.clone().filter(|_| is_running));
+            let Some(notice) = notice.filter(|_| is_wanted) else {
                 continue;
             };
             if self.ledger.has_open(&record.id, false).await? {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::campaign::{Campaign, Difference, conversions};
+use crate::campaign::{Campaign, Difference, KeyChange, conversions, key_changes};
 use crate::ledger::{
-    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, StateChange, Transition,
+    Actor, CampaignRecord, CampaignState, ConsumerRow, OpenOfSender, OperationName, StateChange,
+    Transition,
 };
 use crate::message::{Address, CampaignId};
 use crate::operate::campaigns::find;
@@ -34,6 +35,14 @@ pub struct Replacing {
     pub move_to: Option<Address>,
 }
 
+/// A new edition of a campaign that the ledger has.
+struct Edition<'a> {
+    campaign: &'a Campaign,
+    changes: &'a [KeyChange],
+    /// The changes that are possible only while no message is open.
+    conversions: Vec<Difference>,
+}
+
 impl Operations {
     /// Records a campaign that was checked and filled in from the account. A finished campaign runs again, and so
     /// does a campaign that flexcast itself paused, because an operator has acted. A pause by an operator stays.
@@ -53,7 +62,7 @@ impl Operations {
     ) -> Result<AppliedCampaign, OperateError> {
         let id = campaign.id.clone();
         let Some(before) = self.ledger.campaign(&id).await? else {
-            self.save(&campaign, false).await?;
+            self.save(&campaign, &[], false).await?;
             return self.applied(&id, 0, 0).await;
         };
         if before.state == CampaignState::Cancelled {
@@ -66,7 +75,12 @@ impl Operations {
         let old: Campaign = serde_json::from_value(before.definition.clone())
             .map_err(|error| irreplaceable(&id, &error))?;
         campaign.keep_flows_of(&old);
-        let differences = conversions(&old, &campaign);
+        let changes = key_changes(&old, &campaign);
+        let edition = Edition {
+            campaign: &campaign,
+            changes: &changes,
+            conversions: conversions(&old, &campaign),
+        };
         let taken = self.taken_away(&old, &campaign).await?;
         if !taken.is_empty() && replacing.move_to.is_none() {
             let open = |one: OpenOfSender| (one.sender, one.unbegun + one.begun);
@@ -89,7 +103,7 @@ impl Operations {
                         Some("apply --move-to gives messages to another sender".to_owned());
                     self.pause(&id, reason, waiting).await?;
                 }
-                let moved = match self.save_unless_converting(&campaign, differences).await {
+                let moved = match self.save_unless_converting(edition).await {
                     Ok(()) => self.move_senders(&id, &taken, to).await,
                     Err(error) => Err(error),
                 };
@@ -99,7 +113,7 @@ impl Operations {
                 moved?
             }
             _ => {
-                self.save_unless_converting(&campaign, differences).await?;
+                self.save_unless_converting(edition).await?;
                 (0, 0)
             }
         };
@@ -121,20 +135,37 @@ impl Operations {
     }
 
     /// Returns false when the campaign was not recorded because a message is open.
-    async fn save(&self, campaign: &Campaign, only_idle: bool) -> Result<bool, OperateError> {
+    async fn save(
+        &self,
+        campaign: &Campaign,
+        changes: &[KeyChange],
+        only_idle: bool,
+    ) -> Result<bool, OperateError> {
         let definition =
             serde_json::to_value(campaign).map_err(|error| irreplaceable(&campaign.id, &error))?;
         let now = self.clock.now();
         let record = CampaignRecord::running(campaign.id.clone(), definition, now);
-        Ok(self.ledger.save_campaign(&record, only_idle).await?)
+        let changed = changes.iter().map(|change| {
+            serde_json::json!({"key": change.key, "before": change.before, "after": change.after})
+        });
+        let arguments = serde_json::json!({"changes": changed.collect::<Vec<_>>()});
+        let operation = self.on(OperationName::Apply, &campaign.id, arguments);
+        let saving = self
+            .ledger
+            .save_campaign(&record, only_idle, Some(&operation));
+        Ok(saving.await?)
     }
 
-    async fn save_unless_converting(
-        &self,
-        campaign: &Campaign,
-        differences: Vec<Difference>,
-    ) -> Result<(), OperateError> {
-        if self.save(campaign, !differences.is_empty()).await? {
+    async fn save_unless_converting(&self, edition: Edition<'_>) -> Result<(), OperateError> {
+        let Edition {
+            campaign,
+            changes,
+            conversions: differences,
+        } = edition;
+        if self
+            .save(campaign, changes, !differences.is_empty())
+            .await?
+        {
             return Ok(());
         }
         let id = campaign.id.clone();

@@ -5,11 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Actor, CampaignRecord, CampaignState, ConsumerRow, StateChange, Transition};
+use crate::ledger::{
+    Actor, CampaignRecord, CampaignState, ConsumerRow, FinishedBy, MessageCounts, OperationName,
+    StateChange, Transition,
+};
 use crate::message::CampaignId;
 use crate::operate::campaigns::{find, with_near};
 use crate::operate::{OperateError, Operations, QueueAccess};
-use crate::outcomes::{FinishedBy, finish};
+use crate::outcomes::finish;
 
 /// How many messages of a cancelled campaign are ended in one transaction.
 const BATCH: usize = 2_000;
@@ -135,8 +138,9 @@ impl Operations {
     ) -> Result<(), OperateError> {
         let id = find(&self.ledger, campaign).await?.id;
         let queue = access.open().await?;
-        let (by, now) = (FinishedBy::Operator, self.clock.now());
-        let finished = finish(&self.ledger, &*queue, &id, by, now).await?;
+        let operation = self.on(OperationName::Finish, &id, serde_json::json!({}));
+        let (by, now) = (FinishedBy::Operator(operation), self.clock.now());
+        let finished = finish(&self.ledger, &*queue, &id, &by, now).await?;
         access.close(&*queue).await;
         finished.map_err(|why| OperateError::NotOver { id, why })
     }
@@ -157,6 +161,10 @@ impl Operations {
         let by = self.by.clone();
         let change = StateChange::Cancel { by, reason };
         let stopped = self.stop(campaign, &change, "cancelled", waiting).await?;
+        let before = MessageCounts {
+            state: Some(stopped.now.state),
+            ..(&self.ledger.books(Some(campaign)).await?).into()
+        };
         let mut skipped = 0;
         loop {
             let now = self.clock.now();
@@ -166,6 +174,12 @@ impl Operations {
             }
         }
         let now = self.clock.now();
+        if skipped > 0 {
+            let arguments = serde_json::json!({"messages": skipped});
+            let operation = self.on(OperationName::Skip, campaign, arguments);
+            let recording = self.ledger.record_operation(&operation, &before, now);
+            recording.await?;
+        }
         self.ledger.end_waits(campaign, true, now).await?;
         let open = self.open_after_cancel(campaign).await?;
         Ok(Cancelled {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::campaign::Pace;
+use crate::ledger::OperationName;
 use crate::message::CampaignId;
 use crate::operate::campaigns::{definition, find};
 use crate::operate::{OperateError, Operations};
@@ -73,10 +74,13 @@ impl Operations {
                 id: record.id.clone(),
                 detail: error.to_string(),
             })?;
-            let now = self.clock.now();
+            let arguments =
+                serde_json::json!({"from": record.definition["pace"], "to": to["pace"]});
+            let operation = self.on(OperationName::Pace, &record.id, arguments);
+            let (from, now) = (&record.definition, self.clock.now());
             let replacing = self
                 .ledger
-                .redefine(&record.id, &record.definition, &to, now);
+                .redefine(&record.id, from, &to, Some(&operation), now);
             if replacing.await? {
                 let campaign = record.id;
                 return Ok(Paced { campaign, pace });

@@ -31,9 +31,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::campaign::Pace;
 use crate::engine::Position;
-use crate::ledger::{CampaignRecord, CampaignState, FILES_COMPLETE, LedgerError, StateChange};
+use crate::ledger::{
+    CampaignRecord, CampaignState, FILES_COMPLETE, FinishedBy, LedgerError, StateChange,
+};
 use crate::message::{CampaignId, PauseCause};
-use crate::outcomes::{FinishedBy, Unfinished, finish};
+use crate::outcomes::{Unfinished, finish};
 use crate::pacing::{Lane, Quota};
 use crate::queue::depth_of;
 use crate::shutdown::Stopper;
@@ -93,9 +95,8 @@ impl Campaigns {
 
     /// Begins consuming campaigns that run, and stops consuming those that do not.
     pub(super) async fn follow(&mut self) -> Result<(), WorkError> {
-        let records = self.shared.parts.ledger.campaigns().await?;
-        let is_paused =
-            |one: &&CampaignRecord| one.state == CampaignState::Paused && self.is_ours(&one.id);
+        let records = self.records().await?;
+        let is_paused = |one: &&CampaignRecord| one.paused_by.is_some() && self.is_ours(&one.id);
         let paused: Vec<_> = records.iter().filter(is_paused).cloned().collect();
         for record in &paused {
             if !self.paused.contains(record) {
@@ -135,6 +136,18 @@ impl Campaigns {
             }
         }
         Ok(())
+    }
+
+    /// All campaigns. While everything is paused, those that run count as paused.
+    async fn records(&self) -> Result<Vec<CampaignRecord>, LedgerError> {
+        let mut records = self.shared.parts.ledger.campaigns().await?;
+        let is_all_paused = self.shared.switches.is_all_paused();
+        for record in &mut records {
+            if is_all_paused && record.state == CampaignState::Running {
+                record.state = CampaignState::Paused;
+            }
+        }
+        Ok(records)
     }
 
     /// Applies a change of pace without a restart of the consumer. Messages put off by the old pace carry no time of
@@ -207,7 +220,7 @@ impl Campaigns {
         if self.shared.store_refusals.are_open(parts.clock.instant()) {
             return Ok(false);
         }
-        for record in parts.ledger.campaigns().await? {
+        for record in self.records().await? {
             // A paused campaign waits for an operator, not for this consumer.
             if !self.is_ours(&record.id) || record.state == CampaignState::Paused {
                 continue;
@@ -233,8 +246,7 @@ impl Campaigns {
                 continue;
             }
             let (ledger, queue) = (&parts.ledger, &*parts.queue);
-            let by = FinishedBy::Itself;
-            match finish(ledger, queue, id, by, parts.clock.now()).await? {
+            match finish(ledger, queue, id, &FinishedBy::Itself, parts.clock.now()).await? {
                 Ok(()) => tracing::info!(campaign.id = %id, "finished"),
                 Err(Unfinished::Open) => {}
                 Err(_) => {

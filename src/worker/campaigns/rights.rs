@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::engine::{CampaignSwitch, Position};
-use crate::ledger::{CampaignState, RIGHT_FOR, Renewal};
+use crate::ledger::{CampaignState, PauseScope, RIGHT_FOR, Renewal};
 use crate::message::CampaignId;
 
 use crate::worker::WorkerState;
@@ -31,7 +31,9 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
         let asked = parts.clock.instant();
         match parts.ledger.renew_right(&renewal, parts.clock.now()).await {
             Ok(renewed) => {
-                shared.switches.stop(renewed.stopped);
+                let is_all_paused = renewed.paused.contains(&PauseScope::All);
+                shared.switches.stop(renewed.stopped, is_all_paused);
+                let has_ended = parts.engine.pauses().replace(&renewed.paused);
                 // Never longer than this process's marks at the account are known to be valid.
                 let mut ends = Some(asked + RIGHT_FOR);
                 if let Some(marks) = &parts.marks {
@@ -39,6 +41,12 @@ pub(in crate::worker) async fn keep(shared: &WorkerState) -> Infallible {
                 }
                 if let Some(ends) = ends {
                     parts.engine.right().renew(ends);
+                }
+                // The first renewal too: a pause may have ended while no consumer worked.
+                if (has_ended || renewal.confirmed.is_none())
+                    && let Err(error) = parts.ledger.wake_paused(parts.clock.now()).await
+                {
+                    tracing::debug!(%error, "messages of an ended pause wait until they are due");
                 }
                 if renewal.confirmed.replace(renewed.change) != Some(renewed.change) {
                     continue;
@@ -68,7 +76,15 @@ pub(crate) struct Switches(Mutex<SwitchTable>);
 struct SwitchTable {
     /// The campaigns that were paused or cancelled at the last renewal.
     stopped: BTreeMap<CampaignId, CampaignState>,
+    /// Whether everything was paused at the last renewal.
+    is_all_paused: bool,
     live: Vec<(CampaignId, Weak<CampaignSwitch>)>,
+}
+
+impl SwitchTable {
+    fn is_stopped(&self, id: &CampaignId) -> bool {
+        self.is_all_paused || self.stopped.contains_key(id)
+    }
 }
 
 impl Switches {
@@ -77,7 +93,7 @@ impl Switches {
     pub(in crate::worker) fn of(&self, id: &CampaignId) -> Arc<CampaignSwitch> {
         let switch = Arc::new(CampaignSwitch::default());
         let mut known = self.lock();
-        if known.stopped.contains_key(id) {
+        if known.is_stopped(id) {
             switch.stop(Position::Stopped);
         }
         known.live.retain(|(_, switch)| switch.strong_count() > 0);
@@ -85,12 +101,18 @@ impl Switches {
         switch
     }
 
-    /// Stops the messages in flight of these campaigns, and of no others.
-    fn stop(&self, campaigns: Vec<(CampaignId, CampaignState)>) {
+    /// Whether an operator has paused everything, as of the last renewal.
+    pub(in crate::worker) fn is_all_paused(&self) -> bool {
+        self.lock().is_all_paused
+    }
+
+    /// Stops the messages in flight of these campaigns, or of all, and of no others.
+    fn stop(&self, campaigns: Vec<(CampaignId, CampaignState)>, is_all_paused: bool) {
         let mut known = self.lock();
         known.stopped = campaigns.into_iter().collect();
+        known.is_all_paused = is_all_paused;
         for (id, switch) in &known.live {
-            if known.stopped.contains_key(id)
+            if known.is_stopped(id)
                 && let Some(switch) = switch.upgrade()
             {
                 switch.stop(Position::Stopped);
@@ -123,13 +145,17 @@ mod tests {
         let id = |text| CampaignId::parse(text).expect("an id");
         let switches = Switches::default();
         let (spring, autumn) = (switches.of(&id("spring")), switches.of(&id("autumn")));
-        switches.stop(vec![(id("spring"), CampaignState::Paused)]);
+        switches.stop(vec![(id("spring"), CampaignState::Paused)], false);
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(autumn.position(), Position::Running);
         assert_eq!(switches.of(&id("spring")).position(), Position::Stopped);
         // It runs again: the earlier switch stays stopped, and a new one runs.
-        switches.stop(Vec::new());
+        switches.stop(Vec::new(), false);
         assert_eq!(spring.position(), Position::Stopped);
         assert_eq!(switches.of(&id("spring")).position(), Position::Running);
+        // Everything is paused.
+        switches.stop(Vec::new(), true);
+        assert_eq!(autumn.position(), Position::Stopped);
+        assert_eq!(switches.of(&id("spring")).position(), Position::Stopped);
     }
 }

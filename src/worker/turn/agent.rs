@@ -186,7 +186,14 @@ impl Leased<'_> {
                 }
                 looked => looked?,
             };
-            list.push(looked);
+            let pauses = self.session.shared.parts.engine.pauses();
+            let is_paused = |agent: &Arc<Agent>| pauses.covers_agent(agent);
+            list.push(match looked {
+                (Some(agent), _) if is_paused(&agent) => {
+                    (Some(agent), Availability::Not(Unavailable::Paused))
+                }
+                looked => looked,
+            });
         }
         Ok(list)
     }

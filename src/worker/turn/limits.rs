@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{SENDER_WAIT_MAX, Sending};
+use crate::engine::{MessageParties, SENDER_WAIT_MAX, Sending};
 use crate::message::{SkipReason, WaitReason};
 use crate::pacing::{Arrival, Booking, Lane, Permit, PutOff};
 
@@ -14,6 +14,10 @@ use super::leased::Leased;
 /// The longest time that a message waits for its own limits with its delivery unacknowledged. For longer waits it is
 /// put off, and another message takes its place.
 const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// After how long a message whose sender or agent is paused is checked again, if no consumer has seen the end of the
+/// pause.
+const PAUSED_FOR: Duration = Duration::from_secs(3_600);
 
 /// Whether a message may begin now.
 pub(super) enum Admission {
@@ -33,6 +37,11 @@ struct OwnLanes {
 impl Leased<'_> {
     /// Whether the message may begin or continue, by its schedule and by the text that it still sends.
     pub(super) fn admission(&self) -> Admission {
+        let now = self.session.shared.parts.clock.now();
+        if self.is_paused() {
+            let due = now.checked_add(PAUSED_FOR).unwrap_or(now);
+            return Admission::Later(WaitReason::Paused, due);
+        }
         // A message that has begun is carried to its end: half a saga is of no use. It waits while its sender's limit
         // rests.
         if !self.is_new() {
@@ -41,7 +50,6 @@ impl Leased<'_> {
                 None => Admission::Go,
             };
         }
-        let now = self.session.shared.parts.clock.now();
         if self.message().expires_at.is_some_and(|end| end <= now) {
             return Admission::Skip(SkipReason::Expired);
         }
@@ -49,6 +57,20 @@ impl Leased<'_> {
             return Admission::Later(WaitReason::NotBefore, begin);
         }
         Admission::Go
+    }
+
+    /// Whether an operator has paused its sender or its agent. A message that is being undone goes on.
+    fn is_paused(&self) -> bool {
+        if self.saga.failure.is_some() {
+            return false;
+        }
+        let (shared, active) = (self.session.shared, self.session.active);
+        let decided = self.saga.assigned.as_ref();
+        let agent = self.assignment.agent.as_deref();
+        let number = self.saga.effects.customer_proxy_identifier.as_deref();
+        let parties = MessageParties::of(&active.campaign, self.message(), decided, agent);
+        let pauses = shared.parts.engine.pauses();
+        pauses.covering(&parties.sending_from(number)).is_some()
     }
 
     /// Whether the message's own limits grant it soon. If so, it waits for them.

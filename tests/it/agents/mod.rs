@@ -4,6 +4,7 @@ mod away;
 mod capacity;
 mod choice_stays;
 mod handling;
+mod paused;
 mod reading;
 
 use flexcast::campaign::Campaign;
@@ -94,6 +95,6 @@ async fn apply(stage: &mut Stage, change: impl Fn(&mut Campaign)) {
     let record = stage.ledger.campaign(id).await.expect("the ledger");
     let mut record = record.expect("it was applied");
     record.definition = serde_json::to_value(&stage.campaign).expect("JSON");
-    let saving = stage.ledger.save_campaign(&record, false);
+    let saving = stage.ledger.save_campaign(&record, false, None);
     saving.await.expect("it is saved");
 }

@@ -116,7 +116,7 @@ impl Changing {
         change(&mut campaign);
         let to = serde_json::to_value(&campaign).expect("JSON");
         let now = self.clock.now();
-        let redefining = self.ledger.redefine(&self.campaign, &from, &to, now);
+        let redefining = self.ledger.redefine(&self.campaign, &from, &to, None, now);
         assert!(redefining.await.expect("it answers"), "nobody else does");
     }
 }
@@ -128,7 +128,7 @@ pub(super) async fn neighbour_begins(stage: &Stage) {
     let definition = serde_json::to_value(&campaign).expect("JSON");
     let now = stage.clock.now();
     let record = CampaignRecord::running(campaign.id.clone(), definition, now);
-    let saved = stage.ledger.save_campaign(&record, false).await;
+    let saved = stage.ledger.save_campaign(&record, false, None).await;
     saved.expect("it is saved");
     let opened = stage.queue.open(&campaign.id).await;
     opened.expect("a queue of its own");

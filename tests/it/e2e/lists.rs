@@ -99,7 +99,10 @@ async fn fill(ledger: &Ledger) {
     let now = Clock::system().now();
     for n in 0..CAMPAIGNS {
         let record = CampaignRecord::running(campaign(n), json!({}), now);
-        ledger.save_campaign(&record, false).await.expect("saved");
+        ledger
+            .save_campaign(&record, false, None)
+            .await
+            .expect("saved");
     }
     for n in 0..DEAD {
         end(ledger, &message(&id("dead", n), n), dead(n), now).await;
@@ -119,7 +122,9 @@ async fn fill(ledger: &Ledger) {
     }
     for n in 0..IMPORTS {
         let manifest = Manifest::of_file(&format!("{}/customers-{n}.csv", "folder/".repeat(20)));
-        let begun = ledger.begin_import(&campaign(0), &manifest, now).await;
+        let begun = ledger
+            .begin_import(&campaign(0), &manifest, None, now)
+            .await;
         let import = Import {
             number: begun.expect("begun"),
             rows: 1,

@@ -119,7 +119,7 @@ async fn in_a_new_run_of_the_server_no_lease_counts_and_none_is_given_before_all
     let (one, other) = (open().await, open().await);
     let campaign = CampaignId::parse("spring").expect("an id");
     let record = CampaignRecord::running(campaign, json!({ "id": "spring" }), clock.now());
-    let saved = one.save_campaign(&record, false).await;
+    let saved = one.save_campaign(&record, false, None).await;
     saved.expect("it is saved");
     let leased = |taken: &Taken| match taken {
         Taken::Leased(taken) => Some(taken.lease.clone()),
@@ -198,7 +198,7 @@ async fn processes_whose_marks_a_failover_has_overtaken_begin_other_incarnations
     let definition = json!({ "id": "spring" });
     let now = Clock::system().now();
     let record = CampaignRecord::running(spring.clone(), definition, now);
-    one.save_campaign(&record, false)
+    one.save_campaign(&record, false, None)
         .await
         .expect("it is saved");
     beat(&one, &marks_of_one).await.expect("its first");

@@ -164,7 +164,7 @@ pub(super) async fn a_campaign_applied_anew_keeps_its_backlogs(ledger: &Ledger) 
     put_off(ledger, 1, "b", 3).await;
     let mut record = campaign("spring", at(5));
     record.definition = serde_json::json!({"id": "spring", "pace": {"campaign": "5/s"}});
-    let saving = ledger.save_campaign(&record, false).await;
+    let saving = ledger.save_campaign(&record, false, None).await;
     saving.expect("it is saved");
     assert_eq!(backlogs(ledger).await, [("b".to_owned(), 3)]);
 }

@@ -86,7 +86,7 @@ pub(super) async fn the_books_of_one_campaign_are_its_own(ledger: &Ledger) {
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
     ledger
-        .save_campaign(&autumn, false)
+        .save_campaign(&autumn, false, None)
         .await
         .expect("it is saved");
     let mut same_customer = message(1);

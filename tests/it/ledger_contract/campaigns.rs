@@ -10,7 +10,7 @@ pub(super) async fn a_campaign_applied_again_keeps_its_state(ledger: &Ledger) {
     let mut again = campaign("spring", at(9));
     again.definition = serde_json::json!({"id": "spring", "pace": "5/s"});
     ledger
-        .save_campaign(&again, false)
+        .save_campaign(&again, false, None)
         .await
         .expect("it is saved");
 
@@ -28,7 +28,7 @@ pub(super) async fn campaigns_are_listed_in_the_order_they_were_first_applied(le
     for id in ["winter", "autumn", "spring", "winter"] {
         let record = campaign(id, at(0));
         ledger
-            .save_campaign(&record, false)
+            .save_campaign(&record, false, None)
             .await
             .expect("it is saved");
     }
@@ -46,7 +46,7 @@ pub(super) async fn a_campaign_that_was_never_applied_takes_nothing(ledger: &Led
         "{state:?}"
     );
     let import = ledger
-        .begin_import(&id, &Manifest::of_file("contacts.csv"), at(0))
+        .begin_import(&id, &Manifest::of_file("contacts.csv"), None, at(0))
         .await;
     assert!(
         matches!(import, Err(LedgerError::NoCampaign(_))),

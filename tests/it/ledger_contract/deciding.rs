@@ -53,14 +53,14 @@ pub(super) async fn an_unknown_that_was_sent_is_done(ledger: &Ledger) {
 
     assert!(
         ledger
-            .settle_unknown(&key(1), true, at(3))
+            .settle_unknown(&key(1), true, None, at(3))
             .await
             .expect("settled")
     );
     let books = ledger.books(None).await.expect("the books");
     assert_eq!((books.done, books.unknown, books.imbalance()), (1, 0, 0));
     assert_eq!(ledger.unknown(None, 10).await.expect("a list"), []);
-    let again = ledger.settle_unknown(&key(1), true, at(4)).await;
+    let again = ledger.settle_unknown(&key(1), true, None, at(4)).await;
     assert!(!again.expect("it answers"), "it is settled already");
     replayed(ledger, 1).await;
 }
@@ -70,7 +70,7 @@ pub(super) async fn an_unknown_that_was_not_sent_goes_on_at_its_step(ledger: &Le
     let old = in_question(ledger, 1).await;
     assert!(
         ledger
-            .settle_unknown(&key(1), false, at(3))
+            .settle_unknown(&key(1), false, None, at(3))
             .await
             .expect("settled")
     );
@@ -132,7 +132,7 @@ pub(super) async fn a_campaign_is_read_page_by_page(ledger: &Ledger) {
 pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &Ledger) {
     apply_spring(ledger).await;
     let number = ledger
-        .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))
+        .begin_import(&spring(), &Manifest::of_file("a.csv"), None, at(0))
         .await;
     let rejected = |line| RejectedRow {
         line,

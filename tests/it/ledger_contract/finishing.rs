@@ -1,18 +1,22 @@
 //! When a campaign may be finished, and what shows without counting everything.
 
 use flexcast::ledger::{
-    Acceptance, CampaignState, Ending, FILES_COMPLETE, Import, Ledger, Manifest, OnQueue,
-    Settlement, Wake,
+    Acceptance, CampaignState, Ending, FILES_COMPLETE, FinishedBy, Import, Ledger, Manifest,
+    OnQueue, Settlement, Wake,
 };
 use flexcast::message::{UnknownReason, WaitReason};
 
 use super::fixture::{
-    LEASE, accept_queued, apply_spring, at, begun, campaign, deferred, done, ended, key, lease,
-    message, operator, pause, retry, settle, spring,
+    LEASE, accept_queued, apply_spring, at, begun, by_operator, campaign, deferred, done, ended,
+    key, lease, message, operator, pause, retry, settle, spring,
 };
 
 async fn finish(ledger: &Ledger, by_itself: bool) -> bool {
-    let finishing = ledger.finish_campaign(&spring(), by_itself, at(9)).await;
+    let by = match by_itself {
+        true => FinishedBy::Itself,
+        false => by_operator(),
+    };
+    let finishing = ledger.finish_campaign(&spring(), &by, at(9)).await;
     finishing.expect("it answers")
 }
 
@@ -25,7 +29,7 @@ async fn state(ledger: &Ledger) -> (CampaignState, Option<String>) {
 /// Imports message `n` from this file; `None` when it dies before its end.
 async fn import(ledger: &Ledger, file: &str, n: u32, ends: bool) {
     let number = ledger
-        .begin_import(&spring(), &Manifest::of_file(file), at(0))
+        .begin_import(&spring(), &Manifest::of_file(file), None, at(0))
         .await;
     let import = Import {
         number: number.expect("it has begun"),
@@ -37,7 +41,7 @@ async fn import(ledger: &Ledger, file: &str, n: u32, ends: bool) {
         .await;
     assert_eq!(given.expect("it answers").len(), 1);
     if ends {
-        let ending = ledger.end_import(import.number, at(1));
+        let ending = ledger.end_import(import.number, None, at(1));
         ending.await.expect("it answers");
     }
 }
@@ -93,7 +97,7 @@ pub(super) async fn an_unknown_that_was_not_sent_lets_its_campaign_run_again(led
     });
     settle(ledger, &lease, &unknown, at(1)).await;
     assert!(finish(ledger, false).await, "an unknown is not open");
-    let settled = ledger.settle_unknown(&key(1), false, at(10)).await;
+    let settled = ledger.settle_unknown(&key(1), false, None, at(10)).await;
     assert!(settled.expect("it answers"));
     assert_eq!(state(ledger).await, (CampaignState::Running, None));
     assert!(!finish(ledger, false).await, "it waits again");
@@ -165,7 +169,7 @@ pub(super) async fn the_books_of_each_campaign_are_counted_by_themselves(ledger:
     apply_spring(ledger).await;
     let autumn = campaign("autumn", at(0));
     ledger
-        .save_campaign(&autumn, false)
+        .save_campaign(&autumn, false, None)
         .await
         .expect("it is saved");
     import(ledger, "a.csv", 1, true).await;

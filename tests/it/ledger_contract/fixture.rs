@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use flexcast::ledger::{
-    Actor, CampaignRecord, Ending, Lease, Ledger, MessageKey, Publication, Settlement, StateChange,
-    Stray, Taken, Transition, Wake,
+    Actor, AuditedOperation, CampaignRecord, Ending, FinishedBy, Lease, Ledger, MessageKey,
+    OperationName, Publication, Settlement, StateChange, Stray, Taken, Transition, Wake,
 };
 use flexcast::message::{
     Address, CampaignId, Customer, DeadReason, Effects, Event, Failure, FailureClass, Message,
@@ -37,6 +37,13 @@ pub(super) fn operator() -> Actor {
     }
 }
 
+/// The operator finishes the campaign.
+pub(super) fn by_operator() -> FinishedBy {
+    let name = OperationName::Finish;
+    let operation = AuditedOperation::on(operator(), name, &spring(), serde_json::json!({}));
+    FinishedBy::Operator(operation)
+}
+
 /// Pauses the campaign, for this reason.
 pub(super) async fn pause(ledger: &Ledger, by: Actor, reason: &str, now: Timestamp) {
     let change = StateChange::Pause {
@@ -51,7 +58,7 @@ pub(super) async fn pause(ledger: &Ledger, by: Actor, reason: &str, now: Timesta
 pub(super) async fn apply_spring(ledger: &Ledger) {
     let record = campaign("spring", at(0));
     ledger
-        .save_campaign(&record, false)
+        .save_campaign(&record, false, None)
         .await
         .expect("it is saved");
 }

@@ -18,7 +18,9 @@ fn manifest(file: &str) -> Manifest {
 }
 
 async fn begin(ledger: &Ledger, manifest: &Manifest, second: i64) -> i64 {
-    let begun = ledger.begin_import(&spring(), manifest, at(second)).await;
+    let begun = ledger
+        .begin_import(&spring(), manifest, None, at(second))
+        .await;
     begun.expect("it begins")
 }
 
@@ -52,7 +54,10 @@ pub(super) async fn a_manifest_is_kept_with_what_was_counted(ledger: &Ledger) {
     };
     let second = begin(ledger, &goes_on, 10).await;
     account_for(ledger, second, &[3], 12).await;
-    ledger.end_import(second, at(13)).await.expect("it ends");
+    ledger
+        .end_import(second, None, at(13))
+        .await
+        .expect("it ends");
     let third = begin(ledger, &Manifest::of_file("c.csv"), 20).await;
 
     let imports = ledger.imports(Some(&spring())).await.expect("a list");
@@ -104,7 +109,10 @@ pub(super) async fn an_import_lives_as_long_as_it_shows_itself(ledger: &Ledger) 
     };
     let later = begin(ledger, &goes_on, 51).await;
     assert_eq!(state(52).await, ImportState::Died);
-    ledger.end_import(later, at(53)).await.expect("it ends");
+    ledger
+        .end_import(later, None, at(53))
+        .await
+        .expect("it ends");
     let imports = ledger.imports(None).await.expect("a list");
     assert_eq!(imports[1].state(at(9_999)), ImportState::Done);
 }
@@ -113,7 +121,10 @@ pub(super) async fn rows_that_were_imported_again_are_listed_as_rejected_no_more
     apply_spring(ledger).await;
     let first = begin(ledger, &manifest("a.csv"), 0).await;
     account_for(ledger, first, &[1], 1).await;
-    ledger.end_import(first, at(2)).await.expect("it ends");
+    ledger
+        .end_import(first, None, at(2))
+        .await
+        .expect("it ends");
     let listed = async || {
         let rows = ledger.rejected_rows(&spring(), 0, 100).await.expect("rows");
         rows.into_iter()

@@ -93,10 +93,10 @@ pub(super) async fn a_known_message_says_whether_somebody_brings_it(ledger: &Led
 pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &Ledger) {
     apply_spring(ledger).await;
     let first = ledger
-        .begin_import(&spring(), &Manifest::of_file("a.csv"), at(0))
+        .begin_import(&spring(), &Manifest::of_file("a.csv"), None, at(0))
         .await;
     let second = ledger
-        .begin_import(&spring(), &Manifest::of_file("b.csv"), at(0))
+        .begin_import(&spring(), &Manifest::of_file("b.csv"), None, at(0))
         .await;
     let second = second.expect("it has a number");
     assert_ne!(first.expect("it has a number"), second);
@@ -211,7 +211,10 @@ pub(super) async fn what_is_open_and_who_is_known_is_read_page_by_page(ledger: &
     lease(ledger, &message(3), at(1)).await;
     // Another campaign, later and to a customer of the first one.
     let autumn = campaign("autumn", at(50));
-    ledger.save_campaign(&autumn, false).await.expect("saved");
+    ledger
+        .save_campaign(&autumn, false, None)
+        .await
+        .expect("saved");
     let other = Message {
         campaign: autumn.id.clone(),
         ..message(1)

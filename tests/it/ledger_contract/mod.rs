@@ -1,5 +1,6 @@
 //! What every ledger keeps to: one suite, run on each store.
 
+mod audit;
 mod backlogs;
 mod books;
 mod campaigns;
@@ -65,6 +66,10 @@ macro_rules! on_every_store {
 }
 
 on_every_store! {
+    audit::an_operation_is_recorded_with_its_change_and_the_counts_around_it,
+    audit::an_operation_that_changes_nothing_is_not_recorded,
+    audit::a_pause_of_a_scope_is_reported_with_each_renewal_until_it_ends,
+    audit::what_waits_for_the_end_of_a_pause_is_woken,
     upkeep::a_probe_leaves_nothing_behind,
     upkeep::what_is_set_aside_is_over_whether_it_was_known_or_not,
     upkeep::a_damaged_message_is_named_until_it_is_taken,

@@ -14,7 +14,7 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
     let mut record = campaign("spring", at(0));
     record.definition = json!({"id": "spring", "pace": {"campaign": "5/s"}, "body": "Grüße"});
     ledger
-        .save_campaign(&record, false)
+        .save_campaign(&record, false, None)
         .await
         .expect("it is saved");
     let id = spring();
@@ -25,7 +25,7 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
     };
     // As it comes out of the ledger it goes back in.
     let from = stored().await.definition;
-    let replaced = ledger.redefine(&id, &from, &slower, at(5)).await;
+    let replaced = ledger.redefine(&id, &from, &slower, None, at(5)).await;
     assert!(replaced.expect("it answers"));
     let now = stored().await;
     assert_eq!((&now.definition, now.changed_at), (&slower, at(5)));
@@ -33,11 +33,11 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
         (now.state, now.applied_at),
         (record.state, record.applied_at)
     );
-    let replaced = ledger.redefine(&id, &from, &json!({}), at(6)).await;
+    let replaced = ledger.redefine(&id, &from, &json!({}), None, at(6)).await;
     assert!(!replaced.expect("it answers"));
     assert_eq!(stored().await.definition, slower);
     let nobody = CampaignId::parse("autumn").expect("an id");
-    let replaced = ledger.redefine(&nobody, &from, &slower, at(7)).await;
+    let replaced = ledger.redefine(&nobody, &from, &slower, None, at(7)).await;
     assert!(!replaced.expect("it answers"));
 }
 

@@ -1,7 +1,7 @@
 //! Every SQLSTATE, over the wire: what one call says of the store, and what every call says of it. And every right
 //! of a consumer's role: a probe misses each of them.
 
-use flexcast::ledger::{Ledger, LedgerError};
+use flexcast::ledger::{FinishedBy, Ledger, LedgerError};
 
 use super::fixture::{accept_queued, apply_spring, at, key, message, spring};
 use crate::support::dice::Dice;
@@ -53,7 +53,10 @@ async fn each_sqlstate_at_one_call_is_blamed_on_the_call_or_at_once_on_the_store
                 before = before.saturating_sub(1);
                 is_done.then(|| code.to_owned())
             });
-            match ledger.finish_campaign(&spring(), true, at(0)).await {
+            match ledger
+                .finish_campaign(&spring(), &FinishedBy::Itself, at(0))
+                .await
+            {
                 Err(error) => break error,
                 // It has fewer calls.
                 Ok(_) => nth -= 1,

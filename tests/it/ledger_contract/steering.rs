@@ -9,8 +9,8 @@ use flexcast::ledger::{
 use flexcast::message::{Address, PauseCause, SkipReason, WaitReason};
 
 use super::fixture::{
-    LEASE, accept_queued, apply_spring, at, begun, campaign, done, key, lease, message, operator,
-    pause, settle, spring,
+    LEASE, accept_queued, apply_spring, at, begun, by_operator, campaign, done, key, lease,
+    message, operator, pause, settle, spring,
 };
 
 fn program() -> Actor {
@@ -62,12 +62,14 @@ pub(super) async fn only_an_operator_ends_an_operators_pause(ledger: &Ledger) {
         reason: None,
     };
     assert!(matches!(change(ledger, cancel).await, Transition::Made(_)));
-    let by_operator = change(ledger, StateChange::Resume { by: operator() }).await;
+    let resumed = change(ledger, StateChange::Resume { by: operator() }).await;
     assert!(
-        matches!(by_operator, Transition::Refused(_)),
+        matches!(resumed, Transition::Refused(_)),
         "a cancelled campaign stays so"
     );
-    let finishing = ledger.finish_campaign(&spring(), false, at(9)).await;
+    let finishing = ledger
+        .finish_campaign(&spring(), &by_operator(), at(9))
+        .await;
     assert!(!finishing.expect("it answers"));
 }
 
@@ -129,7 +131,7 @@ pub(super) async fn a_campaign_with_open_messages_is_not_converted(ledger: &Ledg
     let mut other = campaign("spring", at(2));
     other.definition = serde_json::json!({"id": "spring", "channel": "whatsapp"});
     let save = async |only_idle| {
-        let saving = ledger.save_campaign(&other, only_idle).await;
+        let saving = ledger.save_campaign(&other, only_idle, None).await;
         saving.expect("it answers")
     };
     assert!(!save(true).await, "message 1 is open");

@@ -10,8 +10,8 @@ use flexcast::message::{
 };
 
 use super::fixture::{
-    LEASE, apply_spring, at, begun, dead, done, ended, failure, key, lease, message, operator,
-    pause, settle, spring,
+    LEASE, apply_spring, at, begun, by_operator, dead, done, ended, failure, key, lease, message,
+    operator, pause, settle, spring,
 };
 use crate::support::postgres::Database;
 
@@ -193,7 +193,9 @@ pub(super) async fn what_is_left_stays_while_twilio_refuses_the_account(ledger: 
         1,
         "undo goes on while an operator pauses"
     );
-    let finishing = ledger.finish_campaign(&spring(), false, at(3)).await;
+    let finishing = ledger
+        .finish_campaign(&spring(), &by_operator(), at(3))
+        .await;
     assert!(finishing.expect("it answers"));
     assert_eq!(due(ledger, DUE).await, 1, "an end is no pause");
     // Others of it go on as ever.

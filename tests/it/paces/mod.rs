@@ -59,7 +59,9 @@ async fn redefine(stage: &Stage, id: &str, change: impl Fn(&mut Campaign)) {
     let mut campaign: Campaign = serde_json::from_value(from.clone()).expect("a campaign");
     change(&mut campaign);
     let to = serde_json::to_value(&campaign).expect("JSON");
-    let redefining = stage.ledger.redefine(&id, &from, &to, stage.clock.now());
+    let redefining = stage
+        .ledger
+        .redefine(&id, &from, &to, None, stage.clock.now());
     assert!(
         redefining.await.expect("it answers"),
         "nobody else changes it"

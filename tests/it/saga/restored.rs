@@ -72,7 +72,10 @@ impl Stage {
         let definition = serde_json::to_value(&self.campaign).expect("JSON");
         let id = self.campaign.id.clone();
         let record = CampaignRecord::running(id, definition, self.clock.now());
-        ledger.save_campaign(&record, false).await.expect("saved");
+        ledger
+            .save_campaign(&record, false, None)
+            .await
+            .expect("saved");
         ledger
     }
 

@@ -209,7 +209,7 @@ impl Stage {
     async fn play(&mut self, campaign: Campaign) {
         let definition = serde_json::to_value(&campaign).expect("JSON");
         let record = CampaignRecord::running(campaign.id.clone(), definition, self.clock.now());
-        let saving = self.ledger.save_campaign(&record, false);
+        let saving = self.ledger.save_campaign(&record, false, None);
         saving.await.expect("it is saved");
         let opening = self.queue.open(&campaign.id);
         opening.await.expect("a queue of its own");

@@ -27,7 +27,7 @@ async fn killed_and_changed(
     let record = stage.ledger.campaign(id).await.expect("the ledger");
     let mut record = record.expect("it was applied");
     record.definition = serde_json::to_value(&stage.campaign).expect("JSON");
-    let saving = stage.ledger.save_campaign(&record, false);
+    let saving = stage.ledger.save_campaign(&record, false, None);
     saving.await.expect("it is saved");
     Some((stage, had_begun))
 }

@@ -36,6 +36,7 @@ const EDITIONS: &[M<'static>] = &[
     M::up(include_str!(
         "../../migrations/sqlite/0011_words_and_age.sql"
     )),
+    M::up(include_str!("../../migrations/sqlite/0012_operations.sql")),
 ];
 
 /// How often a statement asks for the write lock, a millisecond apart, while another process has it: for five seconds,

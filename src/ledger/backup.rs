@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::ledger::Result;
+use super::Result;
 
 /// A ledger in a file, to be backed up.
 #[async_trait]
