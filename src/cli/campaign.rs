@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
+use serde_json::Value;
 
-use crate::campaign::{self, Campaign};
+use crate::campaign::{self, Campaign, KeyChange};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
 use crate::operate::{
-    AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, definition, notices,
-    paused_notice,
+    AppliedCampaign, ApplyDifference, CampaignList, ExportWhich, OperateError, Replacing, counted,
+    definition, notices, paused_notice,
 };
 use crate::service::Service;
 use crate::twilio::Twilio;
 
 use super::lifecycle::{CancelArgs, PauseArgs, ResumeArgs, waiting};
-use super::listing::{LimitArgs, with_command};
+use super::listing::{LimitArgs, paragraph, with_command};
 use super::pace::PaceArgs;
-use super::{ExitCode, GlobalArgs, Problem, output};
+use super::{ExitCode, GlobalArgs, Problem, output, question};
 
 /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
 #[derive(Debug, Subcommand)]
@@ -67,7 +68,13 @@ pub(super) struct ApplyArgs {
     /// Move messages to this sender of the file if they have not begun and the file no longer has their sender
     #[arg(long, value_name = "SENDER")]
     move_to: Option<String>,
-    /// Print JSON
+    /// Only show what the file would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Change a campaign with open messages without a question
+    #[arg(long, short)]
+    yes: bool,
+    /// Print JSON: the campaign; with --dry-run, the difference
     #[arg(long)]
     json: bool,
 }
@@ -142,7 +149,27 @@ impl ApplyArgs {
         let campaign = campaign::load(&self.file)?;
         let service = global.service().await?;
         let twilio = service.twilio()?;
-        let applied = applied(&service, &twilio, campaign, self.move_to()?).await?;
+        let replacing = Replacing {
+            move_to: self.move_to()?,
+        };
+        let campaign = checked(&service, &twilio, campaign).await?;
+        let difference = service.read_models().apply_difference(&campaign).await?;
+        if self.dry_run {
+            match self.json {
+                true => output::json(&difference)?,
+                false => say!("{}", difference_text(&campaign.id, &difference))?,
+            }
+            return Ok(ExitCode::Success);
+        }
+        if !difference.changes.is_empty() {
+            tell!("{}", difference_text(&campaign.id, &difference));
+            let asks = difference.open > 0 && !self.yes && question::can_ask();
+            if asks && !question::ask(&format!("Apply the file to campaign {}?", campaign.id))? {
+                tell!("Nothing was applied.");
+                return Ok(ExitCode::TryAgain);
+            }
+        }
+        let applied = applied(&service, campaign, &replacing).await?;
         let record = applied.record;
         // The queue exists before the first import.
         service.queue().await?.open(&record.id).await?;
@@ -177,15 +204,22 @@ pub(super) async fn apply(
     twilio: &Twilio,
     campaign: Campaign,
 ) -> Result<CampaignRecord, Problem> {
-    Ok(applied(service, twilio, campaign, None).await?.record)
+    let campaign = checked(service, twilio, campaign).await?;
+    let difference = service.read_models().apply_difference(&campaign).await?;
+    if !difference.changes.is_empty() {
+        tell!("{}", difference_text(&campaign.id, &difference));
+    }
+    Ok(applied(service, campaign, &Replacing::default())
+        .await?
+        .record)
 }
 
-async fn applied(
+/// Checks a campaign and fills it in from the account.
+async fn checked(
     service: &Service,
     twilio: &Twilio,
     campaign: Campaign,
-    move_to: Option<Address>,
-) -> Result<AppliedCampaign, Problem> {
+) -> Result<Campaign, Problem> {
     let defaults = &service.config.file.flex;
     // The account is checked first: a ledger that is bound to another account must not be written.
     let twilio = service.patient(twilio);
@@ -194,11 +228,56 @@ async fn applied(
     for warning in checked.warnings {
         tell!("warning: {warning}");
     }
-    let replacing = Replacing { move_to };
+    Ok(checked.campaign)
+}
+
+async fn applied(
+    service: &Service,
+    campaign: Campaign,
+    replacing: &Replacing,
+) -> Result<AppliedCampaign, Problem> {
     let operations = service.operations();
-    Ok(operations
-        .apply(checked.campaign, &replacing, &waiting)
-        .await?)
+    Ok(operations.apply(campaign, replacing, &waiting).await?)
+}
+
+/// What a file changes in a recorded campaign, one line for each key, and what that means for accepted messages.
+fn difference_text(id: &CampaignId, difference: &ApplyDifference) -> String {
+    let ApplyDifference {
+        state,
+        changes,
+        open,
+    } = difference;
+    let Some(state) = state else {
+        return format!("Campaign {id} is new.");
+    };
+    if changes.is_empty() {
+        return format!("Campaign {id} is {state}. The file changes nothing.");
+    }
+    let open = counted(*open, "open message");
+    let mut lines = vec![format!(
+        "Campaign {id} is {state}, and has {open}. The file changes:"
+    )];
+    for KeyChange {
+        key,
+        before,
+        after,
+        effect,
+    } in changes
+    {
+        let text = |value: &Option<Value>| value.as_ref().map_or("none".to_owned(), toml_text);
+        let change = format!("{key}: {} -> {}", text(before), text(after));
+        lines.push(paragraph("  ", &change).to_string());
+        lines.push(paragraph("    ", effect).to_string());
+    }
+    lines.join("\n")
+}
+
+/// A value as a campaign file has it.
+fn toml_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        value => value.to_string(),
+    }
 }
 
 /// Finds the campaign that a command names: by the id of an applied campaign, or by a campaign file, which is applied

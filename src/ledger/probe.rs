@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::calls::{all_campaigns, draw, next_due, raise, record_damaged, record_stray, show};
+use super::calls::{
+    all_campaigns, draw, next_due, raise, record_damaged, record_operation, record_stray, show,
+};
 use super::columns::ms;
 use super::session::StoreSession;
 use super::{
-    Ending, MessageKey, Renewal, Result, Settlement, Stray, UNDO_AFTER, UndoSettlement, Wake,
+    Actor, AuditedOperation, Ending, MessageKey, OperationName, Renewal, Result, Settlement, Stray,
+    UNDO_AFTER, UndoSettlement, Wake,
 };
-use crate::message::{DeadReason, Failure, FailureClass, Message, WaitReason};
+use crate::message::{DeadReason, Failure, FailureClass, Message, PauseCause, WaitReason};
 
 /// The holder of the probe's leases.
 pub(super) const HOLDER: &str = "probe";
@@ -82,6 +85,19 @@ fn stray(key: &MessageKey) -> Stray {
     }
 }
 
+/// A pause by the program, which consumers record in the audit.
+fn pause(key: &MessageKey) -> AuditedOperation {
+    let by = Actor::Program {
+        cause: PauseCause::Misconfigured,
+    };
+    AuditedOperation::on(
+        by,
+        OperationName::Pause,
+        &key.campaign,
+        serde_json::json!({}),
+    )
+}
+
 /// A consumer's renewal of its right.
 pub(super) fn renewal(name: &str) -> Renewal {
     Renewal {
@@ -97,6 +113,7 @@ pub(super) async fn walk(session: &impl StoreSession, key: &MessageKey, name: &s
     next_due(session).await?;
     all_campaigns(session).await?;
     record_stray(session, &stray(key), AT).await?;
+    record_operation(session, &pause(key), None, None, AT).await?;
     let holder = format!("{HOLDER}-{name}");
     show(session, &holder, Some("null"), Some(ms(AT))).await?;
     show(session, &holder, None, Some(ms(AT))).await?;

@@ -1,8 +1,9 @@
-//! An operator stops a campaign while three consumers on one PostgreSQL work: after the command has returned no
-//! first contact starts, whatever has befallen one of the consumers.
+//! An operator stops a campaign, a sender, an agent or everything while three consumers on one PostgreSQL work: after
+//! the command has returned no first contact starts that it covers, whatever has befallen one of the consumers.
 //!
 //! `STOP_ROUNDS` says how often each kind of stop is made (`make stop-drill`: 30); the suite makes two.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flexcast::clock::Clock;
@@ -88,13 +89,29 @@ impl World {
 
     /// Applies a campaign and imports these customers into it.
     fn begin(&self, campaign: &str, customers: &[(String, String)]) {
-        let file = CAMPAIGN_FILE.replace("\"spring\"", &format!("\"{campaign}\""));
+        self.begin_with(CAMPAIGN_FILE, campaign, customers);
+    }
+
+    fn begin_with(&self, file: &str, campaign: &str, customers: &[(String, String)]) {
+        let file = file.replace("\"spring\"", &format!("\"{campaign}\""));
         self.operator.write("campaign.toml", file);
         let apply = ["campaign", "apply", "campaign.toml"];
         self.operator.run(&apply).ends_with(0);
         self.operator.write("contacts.csv", super::csv(customers));
         let import = ["import", campaign, "contacts.csv"];
         self.operator.run(&import).ends_with(0);
+    }
+
+    /// The customers of what was made at Twilio since this time, of those that a stop covers.
+    fn contacted_since(&self, time: Timestamp, covers: &dyn Fn(&Value) -> bool) -> Vec<Value> {
+        let effects = self.twilio.effects().into_iter();
+        let made = |effect: &Value| {
+            let made_at = effect["time"].as_str().expect("a time");
+            made_at.parse::<Timestamp>().expect("a time")
+        };
+        effects
+            .filter(|effect| made(effect) > time && covers(effect))
+            .collect()
     }
 
     /// The times at which requests that create something were read.
@@ -122,22 +139,7 @@ impl World {
     /// Has the operator stop a campaign in the middle of the consumers' work; nothing may be created after
     /// the command has returned.
     fn stop(&mut self, command: &str, campaign: &str) -> Value {
-        self.until_it_sends();
-        let (first, link) = &self.consumers[0];
-        match self.trouble {
-            Trouble::StandsStill => first.signal("STOP"),
-            Trouble::CutOff => link.cut(true),
-            Trouble::Nothing | Trouble::FarAway => {}
-        }
-        let began = self.clock.instant();
-        let command = ["campaign", command, campaign, "--reason", "drill", "--json"];
-        let ran = self.operator.run(&command).ends_with(0);
-        let returned = self.clock.now();
-        self.took.push(began.elapsed());
-        let told = ran.json();
-        if self.trouble == Trouble::StandsStill {
-            self.consumers[0].0.signal("CONT");
-        }
+        let (told, returned) = self.steer(&["campaign", command, campaign]);
         std::thread::sleep(QUIET);
         let late: Vec<_> = self
             .creations()
@@ -149,6 +151,53 @@ impl World {
             "{:?}: after {returned}: {late:?}",
             self.trouble
         );
+        self.consumers[0].1.cut(false);
+        told
+    }
+
+    /// Has the operator pause what this option names; nothing that the pause covers may be made after the command has
+    /// returned, and everything else goes on.
+    fn pause_scope(&mut self, option: &[&str], covers: &dyn Fn(&Value) -> bool) {
+        let command = [&["campaign", "pause"], option].concat();
+        let (told, returned) = self.steer(&command);
+        assert_eq!(told["changed"], true, "{told}");
+        std::thread::sleep(QUIET);
+        let late = self.contacted_since(returned, covers);
+        assert!(late.is_empty(), "{option:?}: after {returned}: {late:?}");
+        self.consumers[0].1.cut(false);
+        if option != ["--all"] {
+            eventually("the other messages to go on", || {
+                let others = self.contacted_since(returned, &|effect| !covers(effect));
+                (!others.is_empty()).then_some(())
+            });
+        }
+        let command = [&["campaign", "resume"], option].concat();
+        self.operator.run(&command).ends_with(0);
+        eventually("what was paused to go on", || {
+            let contacted = self.contacted_since(returned, covers);
+            (!contacted.is_empty()).then_some(())
+        });
+    }
+
+    /// Runs a command that stops something, in the middle of the consumers' work. Returns what it told, and when it
+    /// returned.
+    fn steer(&mut self, command: &[&str]) -> (Value, Timestamp) {
+        self.until_it_sends();
+        let (first, link) = &self.consumers[0];
+        match self.trouble {
+            Trouble::StandsStill => first.signal("STOP"),
+            Trouble::CutOff => link.cut(true),
+            Trouble::Nothing | Trouble::FarAway => {}
+        }
+        let began = self.clock.instant();
+        let command = [command, &["--reason", "drill", "--json"]].concat();
+        let ran = self.operator.run(&command).ends_with(0);
+        let returned = self.clock.now();
+        self.took.push(began.elapsed());
+        let told = ran.json();
+        if self.trouble == Trouble::StandsStill {
+            self.consumers[0].0.signal("CONT");
+        }
         let unconfirmed = told["unconfirmed"].as_array().expect("a list").len();
         let may_be = match self.trouble {
             Trouble::StandsStill | Trouble::CutOff => 1,
@@ -156,8 +205,7 @@ impl World {
         };
         assert_eq!(unconfirmed, may_be, "{:?}: {told}", self.trouble);
         assert_eq!(told["confirmed"], 3 - may_be, "{:?}: {told}", self.trouble);
-        self.consumers[0].1.cut(false);
-        told
+        (told, returned)
     }
 
     fn tell(&mut self, what: &str) {
@@ -193,6 +241,32 @@ async fn pauses(trouble: Trouble) {
     }
     world.until_it_sends();
     world.tell("pause");
+}
+
+async fn scopes(trouble: Trouble) {
+    let mut world = World::new(trouble).await;
+    let rounds = if rounds() > 2 { rounds() } else { 1 };
+    let customers = customers(rounds * 600 + 300);
+    let file = CAMPAIGN_FILE.replace(
+        "sender = \"+12025550100\"",
+        "senders = [\"+12025550100\", \"+12025550101\"]",
+    );
+    world.begin_with(&file, "spring", &customers);
+    // The file names alice, bob and carol in turn.
+    let numbers = customers.iter().map(|(_, number)| number.as_str());
+    let of_bob: BTreeSet<&str> = numbers.skip(1).step_by(3).collect();
+    let is_bobs = |effect: &Value| {
+        effect["customer"]
+            .as_str()
+            .is_some_and(|it| of_bob.contains(it))
+    };
+    for _ in 0..rounds {
+        world.pause_scope(&["--all"], &|_| true);
+        let sender = "+12025550101";
+        world.pause_scope(&["--sender", sender], &|effect| effect["sender"] == sender);
+        world.pause_scope(&["--agent", "bob"], &is_bobs);
+    }
+    world.tell("pause of a scope");
 }
 
 async fn cancels(trouble: Trouble) {
@@ -263,6 +337,8 @@ stops! {
     a_pause_stops_a_consumer_that_stood_still: pauses in StandsStill,
     a_pause_stops_a_consumer_that_is_cut_off: pauses in CutOff,
     a_pause_stops_a_consumer_that_is_far_away: pauses in FarAway,
+    a_pause_of_a_scope_stops_three_consumers: scopes in Nothing,
+    a_pause_of_a_scope_stops_a_consumer_that_stood_still: scopes in StandsStill,
     a_cancel_stops_three_consumers: cancels in Nothing,
     a_cancel_stops_a_consumer_that_stood_still: cancels in StandsStill,
     a_cancel_stops_a_consumer_that_is_cut_off: cancels in CutOff,
