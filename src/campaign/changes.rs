@@ -98,7 +98,7 @@ fn effect(key: &str) -> &'static str {
         }
         "sender" | "senders" => "holds for new messages: accepted messages keep their sender",
         "default_region" => "holds for new rows and messages",
-        "pace" | "agents" => "holds for all messages that have not begun",
+        "pace" | "agents" | "start_at" | "end_at" => "holds for all messages that have not begun",
         _ => "holds for the next step of every open message",
     }
 }

@@ -14,6 +14,7 @@ mod rules;
 mod schema;
 mod senders;
 mod task;
+mod times;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use arrival::{Arrivals, Refused};
@@ -26,11 +27,14 @@ pub use texts::sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened}
 pub use texts::template::{Template, UnknownColumns, unfit};
 pub use texts::zones::iana_zone;
 pub use texts::{OnMissing, Rendered, Texts};
+pub(crate) use times::parse_duration;
+use times::{duration_text, moment_text};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +71,14 @@ pub struct Campaign {
     /// The country (ISO 3166-1 alpha-2) of numbers that are written without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_region: Option<String>,
+    /// When its first message may begin. Before, no consumer takes its messages.
+    #[serde(default, with = "moment_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub start_at: Option<Timestamp>,
+    /// When its last message may begin. Messages that have not begun by then are skipped as expired.
+    #[serde(default, with = "moment_text", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub end_at: Option<Timestamp>,
     /// The time after which open sessions and conversations close: Proxy's `Ttl`, Conversations' `Timers.Closed`.
     #[serde(default = "default_time_to_live", with = "duration_text")]
     #[schemars(with = "String")]
@@ -325,36 +337,4 @@ impl Campaign {
 
 fn default_time_to_live() -> Duration {
     Duration::from_secs(72 * 60 * 60)
-}
-
-/// Parses a duration with units, such as `72h`, `90m` or `1h 30m`.
-///
-/// # Errors
-///
-/// A sentence that shows the accepted form.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let signed = text.parse::<jiff::SignedDuration>();
-    let duration = signed
-        .ok()
-        .and_then(|signed| Duration::try_from(signed).ok());
-    duration.ok_or_else(|| {
-        format!("{text:?} is not a duration; write one such as \"72h\", \"90m\" or \"1h 30m\"")
-    })
-}
-
-/// Durations as text with units ("72h", "1h 30m").
-mod duration_text {
-    use std::time::Duration;
-
-    use jiff::SignedDuration;
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        let signed = SignedDuration::try_from(*value).unwrap_or(SignedDuration::MAX);
-        s.collect_str(&format_args!("{signed:#}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        super::parse_duration(&String::deserialize(d)?).map_err(de::Error::custom)
-    }
 }

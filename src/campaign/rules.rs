@@ -231,6 +231,11 @@ fn check_times(campaign: &Campaign, notices: &mut Vec<Notice>) {
         let text = "time_to_live: the shortest is \"10m\" (Conversations' Timers.Closed)";
         refuse(notices, text.to_owned());
     }
+    if let (Some(start), Some(end)) = (campaign.start_at, campaign.end_at)
+        && end <= start
+    {
+        refuse(notices, "end_at: it is not later than start_at".to_owned());
+    }
     let makes_task = campaign.strategy == Strategy::TaskNow;
     if makes_task && campaign.task_attributes_bytes() > TASK_ATTRIBUTES_BYTES_MAX {
         let text = format!(

@@ -1,9 +1,10 @@
 //! Reads campaigns: one by its id, or all; and their applied definitions.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::campaign::Campaign;
-use crate::ledger::{Actor, CampaignRecord, Ledger, LedgerError};
+use crate::ledger::{Actor, CampaignRecord, CampaignState, Ledger, LedgerError};
 use crate::message::CampaignId;
 
 use super::near::near;
@@ -43,7 +44,7 @@ impl ReadModels {
     ///
     /// [`OperateError::NoCampaign`] when there is none of this id.
     pub async fn campaign(&self, id: &CampaignId) -> Result<CampaignRecord, OperateError> {
-        find(&self.ledger, id).await
+        Ok(find(&self.ledger, id).await?.as_of(self.clock.now()))
     }
 
     /// Checks that all of these campaigns exist.
@@ -68,11 +69,12 @@ impl ReadModels {
         let total = records.len();
         let left_out = total.saturating_sub(limit.unwrap_or(total));
         let mut books = self.ledger.books_of_each().await?;
+        let now = self.clock.now();
         let rows = records.drain(left_out..).map(|record| {
             // A campaign without a message has no books.
             let books = books.remove(&record.id).unwrap_or_default();
             CampaignRow {
-                record,
+                record: record.as_of(now),
                 accepted: books.accepted,
                 open: books.open(),
                 done: books.done,
@@ -163,6 +165,30 @@ pub fn paused_notice(record: &CampaignRecord) -> Option<String> {
              messages again, or you do with: {resume}"
         ),
     })
+}
+
+/// The notice of a campaign's start or end, while it is not over: when it starts, or until when its messages may begin.
+#[must_use]
+pub(super) fn calendar_notice(record: &CampaignRecord, now: Timestamp) -> Option<String> {
+    let id = &record.id;
+    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    match (record.state, record.starts_at(), record.ends_at()) {
+        (CampaignState::Scheduled, Some(start), _) => Some(format!(
+            "Campaign {id} starts at {}: until then, no message of it begins.",
+            time(start)
+        )),
+        (CampaignState::Running | CampaignState::Paused, _, Some(end)) if end > now => {
+            Some(format!(
+                "Campaign {id} ends at {}: messages that have not begun by then are skipped.",
+                time(end)
+            ))
+        }
+        (CampaignState::Running | CampaignState::Paused, _, Some(end)) => Some(format!(
+            "Campaign {id} has ended, at {}: messages that have not begun are skipped.",
+            time(end)
+        )),
+        _ => None,
+    }
 }
 
 /// The notice that another ledger may have sent messages of the campaign. `None` if that cannot be.

@@ -51,7 +51,7 @@ pub use error::OperateError;
 pub use export::{CampaignExport, ExportWhich};
 pub use forecast::{
     AgentsCapacity, Bound, Forecast, ForecastInput, OtherCampaign, OtherWork, Rates, SendUnit,
-    SenderWork, SpeedLimit, Workload, ends_at, forecast, local_time, words,
+    SenderWork, SpeedLimit, Workload, begun_within, ends_at, forecast, local_time, words,
 };
 pub use importing::{
     AgentLookup, AgentQuery, AgentsAtTwilio, CheckCode, CheckItem, CheckState, Cost, FileRules,

@@ -327,6 +327,7 @@ impl Worker {
         looking.probes.look(campaigns.paused());
         looking.recalls.look(campaigns).await?;
         looking.call_ups.look(campaigns).await?;
+        campaigns.expire().await?;
         self.wake().await?;
         looking.undos.look(campaigns).await?;
         campaigns.reopen().await?;

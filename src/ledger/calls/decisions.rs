@@ -11,7 +11,7 @@ use crate::ledger::session::{StoreRow, StoreSession, values};
 use crate::ledger::{
     AuditedOperation, Ending, Ledger, LedgerError, MessageKey, OpenOfSender, Result, UnknownRow,
 };
-use crate::message::{Address, CampaignId, Event, StepName, masked};
+use crate::message::{Address, CampaignId, Event, SkipReason, StepName, masked};
 
 impl Ledger {
     /// Messages whose outcome is unknown, oldest first.
@@ -50,16 +50,18 @@ impl Ledger {
         })
     }
 
-    /// Ends at most `limit` messages of a cancelled campaign as skipped: those that cannot have effects at Twilio,
-    /// because no lease on them was ever used. Returns how many it ended.
+    /// Ends at most `limit` messages of a campaign that was cancelled or has reached its end as skipped, for this reason:
+    /// those that cannot have effects at Twilio, because no lease on them was ever used. Returns how many it ended.
     pub async fn skip_unbegun(
         &self,
         campaign: &CampaignId,
+        reason: SkipReason,
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
         let call = LedgerCall::named("skip_unbegun");
-        native!(self, call, |store| store.skip_unbegun(campaign, now, limit))
+        native!(self, call, |store| store
+            .skip_unbegun(campaign, reason, now, limit))
     }
 
     /// Makes the scheduled and held messages of a campaign due; with `retries`, also the retrying ones. Returns how

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Actor, Books, CampaignState, PauseScope};
+use super::{Actor, Books, CampaignState, PauseScope, StateChange};
 use crate::message::{CampaignId, MessageId, closed_list};
 
 /// An operation that the audit records.
@@ -73,6 +73,23 @@ impl AuditedOperation {
         }
     }
 
+    /// A change of a campaign's state. None for [`StateChange::Reopen`]: a finished campaign runs again because of another
+    /// operation, or because a publisher sends messages.
+    #[must_use]
+    pub fn of_change(change: &StateChange, campaign: &CampaignId) -> Option<Self> {
+        let (name, by, reason) = match change {
+            StateChange::Pause { by, reason } => (OperationName::Pause, by, reason.clone()),
+            StateChange::Resume { by } => (OperationName::Resume, by, None),
+            StateChange::Cancel { by, reason } => (OperationName::Cancel, by, reason.clone()),
+            StateChange::Reopen { .. } => return None,
+        };
+        let arguments = serde_json::json!({});
+        Some(Self {
+            reason,
+            ..Self::on(by.clone(), name, campaign, arguments)
+        })
+    }
+
     /// The begin (`is_paused`) or the end of a pause of everything, a sender or an agent.
     #[must_use]
     pub fn pause(by: Actor, scope: &PauseScope, is_paused: bool, reason: Option<String>) -> Self {
@@ -91,6 +108,26 @@ impl AuditedOperation {
             message: None,
             arguments,
             reason,
+        }
+    }
+}
+
+/// Who finishes a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FinishedBy {
+    /// Its files are processed, and its messages come from files only.
+    Itself,
+    /// An operator, who says with this operation that its publishers send no more messages.
+    Operator(AuditedOperation),
+}
+
+impl FinishedBy {
+    /// The operation, if an operator finishes it.
+    #[must_use]
+    pub fn operation(&self) -> Option<&AuditedOperation> {
+        match self {
+            Self::Itself => None,
+            Self::Operator(operation) => Some(operation),
         }
     }
 }

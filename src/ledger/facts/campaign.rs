@@ -8,13 +8,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditedOperation, OperationName};
 use crate::message::{CampaignId, PauseCause, closed_list};
 
 /// The state of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CampaignState {
+    /// A running campaign before its `start_at`: [`CampaignRecord::as_of`]. No ledger stores it.
+    Scheduled,
     Running,
     Paused,
     Finished,
@@ -22,6 +23,7 @@ pub enum CampaignState {
 }
 
 closed_list!(CampaignState {
+    Scheduled => "scheduled",
     Running => "running",
     Paused => "paused",
     Finished => "finished",
@@ -114,6 +116,32 @@ impl CampaignRecord {
         }
     }
 
+    /// When its first message may begin, by its definition.
+    #[must_use]
+    pub fn starts_at(&self) -> Option<Timestamp> {
+        self.moment("start_at")
+    }
+
+    /// When its last message may begin, by its definition.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.moment("end_at")
+    }
+
+    fn moment(&self, key: &str) -> Option<Timestamp> {
+        self.definition.get(key)?.as_str()?.parse().ok()
+    }
+
+    /// The campaign as it is at `now`: a running campaign whose start is later is scheduled.
+    #[must_use]
+    pub fn as_of(mut self, now: Timestamp) -> Self {
+        let is_later = self.starts_at().is_some_and(|start| start > now);
+        if self.state == CampaignState::Running && is_later {
+            self.state = CampaignState::Scheduled;
+        }
+        self
+    }
+
     /// The author of its pause or cancellation.
     #[must_use]
     pub fn stopped_by(&self) -> Option<&Actor> {
@@ -190,26 +218,6 @@ pub enum StateChange {
     },
 }
 
-/// Who finishes a campaign.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FinishedBy {
-    /// Its files are processed, and its messages come from files only.
-    Itself,
-    /// An operator, who says with this operation that its publishers send no more messages.
-    Operator(AuditedOperation),
-}
-
-impl FinishedBy {
-    /// The operation, if an operator finishes it.
-    #[must_use]
-    pub fn operation(&self) -> Option<&AuditedOperation> {
-        match self {
-            Self::Itself => None,
-            Self::Operator(operation) => Some(operation),
-        }
-    }
-}
-
 /// The result of a change of state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transition {
@@ -231,23 +239,6 @@ impl Transition {
 }
 
 impl StateChange {
-    /// The change as an operation on this campaign, for the audit. None for [`StateChange::Reopen`]: a finished campaign
-    /// runs again because of another operation, or because a publisher sends messages.
-    #[must_use]
-    pub fn operation(&self, campaign: &CampaignId) -> Option<AuditedOperation> {
-        let (name, by, reason) = match self {
-            Self::Pause { by, reason } => (OperationName::Pause, by, reason.clone()),
-            Self::Resume { by } => (OperationName::Resume, by, None),
-            Self::Cancel { by, reason } => (OperationName::Cancel, by, reason.clone()),
-            Self::Reopen { .. } => return None,
-        };
-        let arguments = serde_json::json!({});
-        Some(AuditedOperation {
-            reason,
-            ..AuditedOperation::on(by.clone(), name, campaign, arguments)
-        })
-    }
-
     /// Applies the change to this campaign at `now`.
     ///
     /// An operator's pause replaces a pause by the program. Only an operator can end an operator's pause. The program
@@ -255,7 +246,7 @@ impl StateChange {
     /// reason is [`PUBLISH_AGAIN`].
     #[must_use]
     pub fn on(&self, before: &CampaignRecord, now: Timestamp) -> Transition {
-        use CampaignState::{Cancelled, Finished, Paused, Running};
+        use CampaignState::{Cancelled, Finished, Paused, Running, Scheduled};
         let moved = |state, by, reason: Option<&String>| {
             let reason = reason.map(String::as_str);
             Transition::Made(before.moved(state, by, reason, now))
@@ -263,7 +254,9 @@ impl StateChange {
         let stays = || Transition::Already(before.clone());
         let refused = || Transition::Refused(before.clone());
         match (self, before.state) {
-            (Self::Pause { by, reason }, Running) => moved(Paused, Some(by), reason.as_ref()),
+            (Self::Pause { by, reason }, Running | Scheduled) => {
+                moved(Paused, Some(by), reason.as_ref())
+            }
             (Self::Pause { by, reason }, Paused) => {
                 let is_operator = matches!(by, Actor::Operator { .. });
                 match before.program_pause() {
@@ -282,11 +275,11 @@ impl StateChange {
                 }
                 Actor::Program { .. } => refused(),
             },
-            (Self::Cancel { by, reason }, Running | Paused) => {
+            (Self::Cancel { by, reason }, Running | Scheduled | Paused) => {
                 moved(Cancelled, Some(by), reason.as_ref())
             }
             (Self::Reopen { reason }, Finished) => moved(Running, None, reason.as_ref()),
-            (Self::Resume { .. } | Self::Reopen { .. }, Running)
+            (Self::Resume { .. } | Self::Reopen { .. }, Running | Scheduled)
             | (Self::Cancel { .. }, Cancelled) => stays(),
             (Self::Pause { .. } | Self::Resume { .. }, Finished | Cancelled)
             | (Self::Cancel { .. }, Finished)

@@ -13,13 +13,14 @@ mod pauses;
 mod standing;
 mod upkeep;
 
-pub use audit::{AuditFilter, AuditRow, AuditedOperation, MessageCounts, OperationName};
+pub use audit::{
+    AuditFilter, AuditRow, AuditedOperation, FinishedBy, MessageCounts, OperationName,
+};
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
 pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
 pub use campaign::{
-    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, FinishedBy, PUBLISH_AGAIN, StateChange,
-    Transition,
+    Actor, CampaignRecord, CampaignState, FILES_COMPLETE, PUBLISH_AGAIN, StateChange, Transition,
 };
 pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,

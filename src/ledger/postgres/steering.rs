@@ -68,10 +68,11 @@ impl PostgresStore {
     pub(in crate::ledger) async fn skip_unbegun(
         &self,
         campaign: &CampaignId,
+        reason: SkipReason,
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
-        on_client!(self, |client| skip(&client, campaign, now, limit)).await
+        on_client!(self, |client| skip(&client, campaign, reason, now, limit)).await
     }
 
     pub(in crate::ledger) async fn open_by_sender(
@@ -117,7 +118,7 @@ async fn change_state(
         let transition = change.on(&before, now);
         let is_written = match &transition {
             Transition::Made(after) => {
-                let operation = change.operation(id);
+                let operation = AuditedOperation::of_change(change, id);
                 write_state(client, &before, after, operation.as_ref()).await?
             }
             Transition::Already(_) | Transition::Refused(_) => true,
@@ -294,9 +295,15 @@ fn consumer(row: &Row) -> Result<Option<ConsumerRow>> {
 const IS_UNBEGUN: &str = "t.state <> 'in_flight' AND NOT t.doubtful AND t.events = 0";
 
 /// A message that a consumer is taking at this moment is left to it.
-async fn skip(client: &Client, campaign: &CampaignId, now: Timestamp, limit: usize) -> Result<u64> {
+async fn skip(
+    client: &Client,
+    campaign: &CampaignId,
+    reason: SkipReason,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
     let ending = Ending::Skipped {
-        reason: SkipReason::Cancelled,
+        reason,
         detail: None,
     };
     let (word, reason) = outcome(&ending);

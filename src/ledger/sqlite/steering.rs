@@ -59,11 +59,12 @@ impl SqliteStore {
     pub(in crate::ledger) async fn skip_unbegun(
         &self,
         campaign: &CampaignId,
+        reason: SkipReason,
         now: Timestamp,
         limit: usize,
     ) -> Result<u64> {
         let campaign = campaign.clone();
-        self.write(move |conn| skip(conn, &campaign, now, limit))
+        self.write(move |conn| skip(conn, &campaign, reason, now, limit))
             .await
     }
 
@@ -102,7 +103,7 @@ fn change_state(
     let transition = change.on(&before, now);
     if let Transition::Made(after) = &transition {
         write_state(conn, after)?;
-        if let Some(operation) = change.operation(id) {
+        if let Some(operation) = AuditedOperation::of_change(change, id) {
             let session = &SqliteSession(conn);
             let counted = at_once(counts(session, Some(id)))?;
             let before = MessageCounts {
@@ -244,9 +245,15 @@ fn last_change(conn: &Connection) -> Result<i64> {
 const IS_UNBEGUN: &str = "t.state <> 'in_flight' AND t.doubtful = 0 AND NOT EXISTS
     (SELECT 1 FROM journal j WHERE j.campaign = t.campaign AND j.id = t.id)";
 
-fn skip(conn: &Connection, campaign: &CampaignId, now: Timestamp, limit: usize) -> Result<u64> {
+fn skip(
+    conn: &Connection,
+    campaign: &CampaignId,
+    reason: SkipReason,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
     let ending = Ending::Skipped {
-        reason: SkipReason::Cancelled,
+        reason,
         detail: None,
     };
     let (word, reason) = outcome(&ending);

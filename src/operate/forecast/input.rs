@@ -12,7 +12,7 @@ use crate::pacing::{Margin, Quota};
 /// The limits of a campaign and the work that is left.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForecastInput {
-    /// When the work begins or continues.
+    /// When the work begins or continues: now, or at the campaign's start if that is later.
     pub now: Timestamp,
     /// The part of every rate that consumers leave unused.
     pub margin: Margin,

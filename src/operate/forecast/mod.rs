@@ -5,10 +5,12 @@
 //! customers, agents who are away and Twilio's limits on calls show only while the campaign runs.
 
 mod input;
+mod late;
 mod words;
 mod workload;
 
 pub use input::{AgentsCapacity, ForecastInput, OtherWork, SendUnit, SenderWork};
+pub use late::begun_within;
 pub use words::{ends_at, local_time, words};
 pub use workload::{OtherCampaign, Rates, Workload};
 
@@ -158,20 +160,29 @@ impl SenderWork {
     /// allows, or all that it has.
     fn bound(&self, margin: Margin) -> Bound {
         let own = self.own as f64;
-        let share = |other: &OtherWork| {
-            let by_weight = own * f64::from(other.weight.get()) / f64::from(self.weight.get());
-            by_weight.min(other.left as f64)
-        };
-        let before = self.others.iter().map(share).sum::<f64>();
         Bound {
             limit: SpeedLimit::Sender {
                 sender: self.sender.clone(),
                 quota: self.quota,
                 unit: self.unit,
-                is_shared: before > 0.0,
+                is_shared: self.before(own) > 0.0,
             },
-            takes: time_for(&self.quota, margin, own + before),
+            takes: self.takes(own, margin),
         }
+    }
+
+    /// The time until so much of the campaign's part is sent.
+    fn takes(&self, own: f64, margin: Margin) -> Duration {
+        time_for(&self.quota, margin, own + self.before(own))
+    }
+
+    /// What other campaigns have sent when so much of this campaign's part is sent.
+    fn before(&self, own: f64) -> f64 {
+        let share = |other: &OtherWork| {
+            let by_weight = own * f64::from(other.weight.get()) / f64::from(self.weight.get());
+            by_weight.min(other.left as f64)
+        };
+        self.others.iter().map(share).sum()
     }
 }
 

@@ -145,7 +145,7 @@ impl ForecastInput {
             })
         });
         Self {
-            now,
+            now: campaign.start_at.map_or(now, |start| start.max(now)),
             margin: rates.margin,
             messages: work.messages,
             last_not_before: work.last_not_before,

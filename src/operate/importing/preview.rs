@@ -16,7 +16,7 @@ use crate::intake::{Input, Preview, SharedIds};
 use crate::message::Address;
 use crate::operate::OperateError;
 use crate::operate::forecast::{
-    AgentsCapacity, Forecast, ForecastInput, Rates, Workload, forecast,
+    AgentsCapacity, Forecast, ForecastInput, Rates, Workload, begun_within, forecast,
 };
 
 use crate::operate::wording::counted;
@@ -139,6 +139,10 @@ pub async fn preview(
             is_shared: campaign.agents.when_unavailable == WhenUnavailable::Next,
         });
     let forecast = forecast(&limits);
+    let late = campaign.end_at.map(|end| {
+        let time = Duration::try_from(end.duration_since(limits.now)).unwrap_or_default();
+        limits.messages - begun_within(&limits, time)
+    });
     let checks = Checked {
         campaign,
         preview: &preview,
@@ -149,6 +153,8 @@ pub async fn preview(
         agents: &agents,
         assumptions: &assumptions,
         forecast: &forecast,
+        begins_at: limits.now,
+        late,
         now,
         zone: &request.zone,
     };

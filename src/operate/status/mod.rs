@@ -85,7 +85,10 @@ impl StatusReport {
     pub fn needs_consumer(&self) -> bool {
         let is_open = |report: &CampaignReport| {
             let unread = report.unread.unwrap_or_default();
-            report.state != CampaignState::Paused && report.books.open() + unread > 0
+            !matches!(
+                report.state,
+                CampaignState::Paused | CampaignState::Scheduled
+            ) && report.books.open() + unread > 0
         };
         self.consumers.is_empty() && self.campaigns.iter().any(is_open)
     }

@@ -9,7 +9,7 @@ use crate::ledger::{
     Actor, Books, CampaignRecord, CampaignState, DueTimes, ImportRecord, ImportReport, ScopedPause,
 };
 use crate::message::{CampaignId, PauseCause, WaitReason};
-use crate::operate::campaigns::{distrust_notice, find, paused_notice};
+use crate::operate::campaigns::{calendar_notice, distrust_notice, find, paused_notice};
 use crate::operate::{OperateError, ReadModels, scoped_pause_notice};
 
 use super::RunOutcome;
@@ -44,11 +44,20 @@ pub struct CampaignReport {
     /// The time since which messages of it may have been sent that this ledger does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distrusted_from: Option<Timestamp>,
+    /// When its first message may begin, while that is later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// When its last message may begin, while it is not over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
     /// Its imports, oldest first.
     pub imports: Vec<ImportReport>,
     /// While it is paused: a sentence with who paused it, why, and how it can be resumed.
     #[serde(skip)]
     pub paused_notice: Option<String>,
+    /// The notice of its start or its end, if it has one.
+    #[serde(skip)]
+    pub calendar_notice: Option<String>,
     /// The notice that another ledger may have sent messages of it, if one may.
     #[serde(skip)]
     pub distrust_notice: Option<String>,
@@ -74,10 +83,21 @@ impl CampaignReport {
         imports: &[ImportRecord],
         now: Timestamp,
     ) -> Self {
+        let record = record.as_of(now);
         let is_stopped = record.stopped_by().is_some();
+        let is_over = matches!(
+            record.state,
+            CampaignState::Finished | CampaignState::Cancelled
+        );
+        let ends_at = record.ends_at().filter(|_| !is_over);
         let its = imports.iter().filter(|it| it.campaign == record.id);
         Self {
             imports: its.map(|import| import.report(now)).collect(),
+            calendar_notice: calendar_notice(&record, now),
+            starts_at: record
+                .starts_at()
+                .filter(|_| record.state == CampaignState::Scheduled),
+            ends_at,
             paused_notice: paused_notice(&record),
             distrust_notice: distrust_notice(&record),
             campaign: record.id,
@@ -103,7 +123,11 @@ impl CampaignReport {
 
     /// The notices for the operator, one sentence each.
     pub fn notices(&self) -> impl Iterator<Item = String> {
-        let notices = [&self.paused_notice, &self.distrust_notice];
+        let notices = [
+            &self.paused_notice,
+            &self.calendar_notice,
+            &self.distrust_notice,
+        ];
         let notices = notices.into_iter().flatten().cloned();
         notices.chain(self.pauses.iter().map(scoped_pause_notice))
     }

@@ -9,7 +9,7 @@ use crate::ledger::{
     Actor, CampaignRecord, CampaignState, ConsumerRow, FinishedBy, MessageCounts, OperationName,
     StateChange, Transition,
 };
-use crate::message::CampaignId;
+use crate::message::{CampaignId, SkipReason};
 use crate::operate::campaigns::{find, with_near};
 use crate::operate::{OperateError, Operations, QueueAccess};
 use crate::outcomes::finish;
@@ -168,7 +168,9 @@ impl Operations {
         let mut skipped = 0;
         loop {
             let now = self.clock.now();
-            match self.ledger.skip_unbegun(campaign, now, BATCH).await? {
+            let reason = SkipReason::Cancelled;
+            let skipping = self.ledger.skip_unbegun(campaign, reason, now, BATCH);
+            match skipping.await? {
                 0 => break,
                 some => skipped += some,
             }

@@ -5,6 +5,7 @@
 //! waiting messages back.
 
 mod active;
+mod calendar;
 mod consume;
 
 pub(super) mod ownership;
@@ -138,18 +139,6 @@ impl Campaigns {
         Ok(())
     }
 
-    /// All campaigns. While everything is paused, those that run count as paused.
-    async fn records(&self) -> Result<Vec<CampaignRecord>, LedgerError> {
-        let mut records = self.shared.parts.ledger.campaigns().await?;
-        let is_all_paused = self.shared.switches.is_all_paused();
-        for record in &mut records {
-            if is_all_paused && record.state == CampaignState::Running {
-                record.state = CampaignState::Paused;
-            }
-        }
-        Ok(records)
-    }
-
     /// Applies a change of pace without a restart of the consumer. Messages put off by the old pace carry no time of
     /// it.
     fn repace(&mut self, record: CampaignRecord) -> Result<(), WorkError> {
@@ -223,6 +212,10 @@ impl Campaigns {
         for record in self.records().await? {
             // A paused campaign waits for an operator, not for this consumer.
             if !self.is_ours(&record.id) || record.state == CampaignState::Paused {
+                continue;
+            }
+            // The messages of a scheduled campaign wait for its start.
+            if but_due && record.state == CampaignState::Scheduled {
                 continue;
             }
             if parts.ledger.has_open(&record.id, but_due).await? {

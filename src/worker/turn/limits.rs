@@ -50,7 +50,11 @@ impl Leased<'_> {
                 None => Admission::Go,
             };
         }
-        if self.message().expires_at.is_some_and(|end| end <= now) {
+        let ends = [
+            self.message().expires_at,
+            self.session.active.campaign.end_at,
+        ];
+        if ends.into_iter().flatten().any(|end| end <= now) {
             return Admission::Skip(SkipReason::Expired);
         }
         if let Some(begin) = self.message().not_before.filter(|begin| *begin > now) {

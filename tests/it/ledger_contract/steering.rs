@@ -174,7 +174,9 @@ pub(super) async fn what_has_not_begun_is_skipped_and_the_rest_is_left(ledger: &
     let sixth = lease(ledger, &message(6), at(1)).await;
     settle(ledger, &sixth, &done(), at(1)).await;
     let skip = async |limit| {
-        let skipping = ledger.skip_unbegun(&spring(), at(2), limit).await;
+        let skipping = ledger
+            .skip_unbegun(&spring(), SkipReason::Cancelled, at(2), limit)
+            .await;
         skipping.expect("it answers")
     };
     assert_eq!((skip(2).await, skip(100).await, skip(100).await), (2, 1, 0));
@@ -231,7 +233,9 @@ pub(super) async fn what_a_dead_holder_had_may_stand_and_is_not_skipped(ledger: 
         at(101),
     )
     .await;
-    let skipped = ledger.skip_unbegun(&spring(), at(102), 100).await;
+    let skipped = ledger
+        .skip_unbegun(&spring(), SkipReason::Cancelled, at(102), 100)
+        .await;
     assert_eq!(skipped.expect("it answers"), 0);
 }
 

@@ -2,7 +2,7 @@
 //! was taken by a consumer.
 
 use flexcast::ledger::{Actor, CampaignState, LeaseClock, Ledger};
-use flexcast::message::PauseCause;
+use flexcast::message::{PauseCause, SkipReason};
 
 use super::fixture::{at, message, spring};
 use crate::support::postgres::Database;
@@ -47,7 +47,9 @@ async fn is_taken_over(ledger: &Ledger) {
     assert_eq!((books.accepted, books.queued), (2, 2));
     assert!(books.balance(), "{books:?}");
     // What a consumer of that version had may stand at Twilio.
-    let skipped = ledger.skip_unbegun(&spring(), at(1), 10).await;
+    let skipped = ledger
+        .skip_unbegun(&spring(), SkipReason::Cancelled, at(1), 10)
+        .await;
     assert_eq!(skipped.expect("it answers"), 1);
 }
 

@@ -1,6 +1,7 @@
 //! Messages that wait for their lanes while paces, weights, agents and consumers change: on the paused clock.
 
 mod agents;
+mod calendar;
 mod changes;
 mod neighbours;
 mod shares;

@@ -1,7 +1,7 @@
 //! What else ends a wait for lanes: pauses, cancellations, restarts, messages that expire, other senders.
 
 use flexcast::ledger::{Actor, StateChange};
-use flexcast::message::Address;
+use flexcast::message::{Address, SkipReason};
 
 use super::*;
 use crate::saga::stage::SENDER;
@@ -96,7 +96,7 @@ async fn a_cancelled_campaign_leaves_its_sender_to_the_others() {
         // As `campaign cancel` does.
         while stage
             .ledger
-            .skip_unbegun(&autumn, stage.clock.now(), 500)
+            .skip_unbegun(&autumn, SkipReason::Cancelled, stage.clock.now(), 500)
             .await
             .expect("it answers")
             > 0

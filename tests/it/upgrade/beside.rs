@@ -5,6 +5,7 @@ use std::fs::File;
 use rusqlite::Connection;
 
 use super::fixture::{Age, Left};
+use super::newer::{ON_POSTGRESQL, ON_SQLITE};
 use crate::support::broker::Vhost;
 use crate::support::flexcast::Place;
 use crate::support::postgres::Database;
@@ -44,7 +45,7 @@ async fn a_file_is_not_migrated_beside_a_consumer_of_the_old_version() {
     assert_eq!(version(), 5);
     drop(held);
     left.place.run(&["status"]).ends_with(0);
-    assert_eq!(version(), 11);
+    assert_eq!(version(), ON_SQLITE);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,5 +66,5 @@ async fn postgresql_is_not_migrated_beside_a_consumer_of_the_old_version() {
     let gone = "SELECT pg_advisory_unlock_all()";
     consumer.batch_execute(gone).await.expect("it has ended");
     left.place.run(&["status"]).ends_with(0);
-    assert_eq!(version().await, 15);
+    assert_eq!(version().await, ON_POSTGRESQL);
 }

@@ -48,7 +48,7 @@ impl Checked<'_> {
             Some(CampaignState::Running) if open + over == 0 => {
                 CheckItem::ok(code, "The campaign is running. It has no messages.")
             }
-            Some(CampaignState::Running) => {
+            Some(CampaignState::Running | CampaignState::Scheduled) => {
                 CheckItem::ok(code, format!("The campaign is running: {messages}."))
             }
             Some(CampaignState::Finished) => {

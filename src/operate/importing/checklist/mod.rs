@@ -74,7 +74,9 @@ pub enum CheckCode {
     Cost,
     ToSend,
     Capacity,
+    Start,
     Duration,
+    End,
 }
 
 closed_list!(CheckCode {
@@ -103,7 +105,9 @@ closed_list!(CheckCode {
     Cost => "cost",
     ToSend => "to_send",
     Capacity => "capacity",
+    Start => "start",
     Duration => "duration",
+    End => "end",
 });
 
 /// One item of a check-list.
@@ -169,6 +173,10 @@ pub(super) struct Checked<'a> {
     pub(super) agents: &'a AgentsAtTwilio,
     pub(super) assumptions: &'a PreviewAssumptions,
     pub(super) forecast: &'a Forecast,
+    /// When its first message may begin.
+    pub(super) begins_at: Timestamp,
+    /// How many messages will not begin before the campaign's end, if it has one.
+    pub(super) late: Option<u64>,
     pub(super) now: Timestamp,
     pub(super) zone: &'a TimeZone,
 }

@@ -2,7 +2,7 @@
 
 use crate::campaign::{Campaign, InitiatedBy, WhenUnavailable};
 use crate::message::{Api, Strategy};
-use crate::operate::forecast::words;
+use crate::operate::forecast::{local_time, words};
 use crate::operate::wording::{counted, grouped};
 
 use super::{CheckCode, CheckItem, Checked};
@@ -12,10 +12,46 @@ impl Checked<'_> {
         let mut items = vec![self.of_to_send()];
         if self.to_send() > 0 {
             items.extend(self.capacity());
-            let forecast = self.forecast.in_words(self.now, self.zone.clone());
+            items.extend(self.start());
+            let forecast = self.forecast.in_words(self.begins_at, self.zone.clone());
             items.push(CheckItem::ok(CheckCode::Duration, forecast));
+            items.extend(self.end());
         }
         items
+    }
+
+    /// When the campaign starts, if that is later.
+    fn start(&self) -> Option<CheckItem> {
+        let start = self.campaign.start_at.filter(|start| *start > self.now)?;
+        let start = local_time(self.now, start, self.zone.clone());
+        let text = format!("The campaign starts {start}. Until then, no message begins.");
+        Some(CheckItem::ok(CheckCode::Start, text))
+    }
+
+    /// Whether all messages begin before the campaign's end, if it has one.
+    fn end(&self) -> Option<CheckItem> {
+        let code = CheckCode::End;
+        let end_at = self.campaign.end_at?;
+        let end = local_time(self.now, end_at, self.zone.clone());
+        if end_at <= self.now {
+            let text = "The campaign's end_at is past: no message would begin. Give the file a later end_at.";
+            return Some(CheckItem::stop(code, text));
+        }
+        let late = self.late.unwrap_or_default();
+        let item = match late {
+            0 => CheckItem::ok(
+                code,
+                format!("All messages begin before the campaign's end, {end}."),
+            ),
+            late => {
+                let late = counted(late, "message");
+                let text = format!(
+                    "About {late} will not begin before the campaign's end, {end}, and will be skipped as expired."
+                );
+                CheckItem::warn(code, text)
+            }
+        };
+        Some(item.counts([("late", late)]))
     }
 
     fn of_to_send(&self) -> CheckItem {
