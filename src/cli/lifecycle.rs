@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::ledger::ConsumerRow;
 use crate::message::CampaignId;
-use crate::operate::{Cancelled, Stopped};
+use crate::operate::{Cancelled, Stopped, counted};
 
+use super::listing::{paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output, question};
 
 /// The arguments that `pause` and `cancel` share.
@@ -74,8 +75,9 @@ impl PauseArgs {
             false => say!("Campaign {id} was paused already{by}: no first contact starts.")?,
         }
         confirmations(&stopped)?;
-        let open = service.read_models().open_messages(id).await?;
-        say!("{open} messages are open. Resume the campaign with: flexcast campaign resume {id}")?;
+        let open = are_open(service.read_models().open_messages(id).await?);
+        let resume = format!("{open}. Resume the campaign with: flexcast campaign resume {id}");
+        say!("{}", with_command(&resume))?;
         Ok(ExitCode::Success)
     }
 }
@@ -89,10 +91,14 @@ impl ResumeArgs {
             output::json(&resumed)?;
             return Ok(ExitCode::Success);
         }
-        let open = service.read_models().open_messages(id).await?;
+        let read = service.read_models();
+        let open = read.open_messages(id).await?;
         match resumed.changed {
-            true => say!("Campaign {id} runs again: {open} messages are open.")?,
-            false => say!("Campaign {id} was running already: {open} messages are open.")?,
+            true => say!("Campaign {id} runs again: {}.", are_open(open))?,
+            false => say!("Campaign {id} was running already: {}.", are_open(open))?,
+        }
+        if open > 0 && read.consumers_at_work().await?.is_empty() {
+            say!("No consumer is at work: start one with flexcast work.")?;
         }
         Ok(ExitCode::Success)
     }
@@ -103,11 +109,12 @@ impl CancelArgs {
         let service = global.reading().await?;
         let (id, reason) = (&self.stop.campaign, self.stop.reason);
         let read = service.read_models();
-        read.campaign(id).await?;
-        let open = read.open_messages(id).await?;
-        let question =
-            format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
-        if !self.yes && question::can_ask() && !question::ask(&question)? {
+        let record = read.campaign(id).await?;
+        let open = counted(read.open_messages(id).await?, "open message");
+        let ends = if open.starts_with("1 ") { "ends" } else { "end" };
+        let question = format!("Cancel campaign {id} for good? Its {open} {ends} unsent.");
+        let asks = record.state.can_be_cancelled() && !self.yes && question::can_ask();
+        if asks && !question::ask(&question)? {
             tell!("The campaign was not cancelled. To pause it: flexcast campaign pause {id}");
             return Ok(ExitCode::TryAgain);
         }
@@ -128,18 +135,24 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
         false => say!("Campaign {id} was cancelled already: no first contact starts.")?,
     }
     confirmations(&cancelled.stopped)?;
-    say!(
-        "{} messages that had not begun are skipped.",
-        cancelled.skipped
-    )?;
+    let are = if cancelled.skipped == 1 { "is" } else { "are" };
+    let skipped = counted(cancelled.skipped, "message");
+    say!("{skipped} that had not begun {are} skipped.")?;
     if cancelled.open > 0 {
-        say!(
-            "{} messages had begun, or may have: a consumer (flexcast work) undoes them, or finishes those whose \
-             customers were reached. See: flexcast status {id}",
-            cancelled.open
-        )?;
+        let text = format!(
+            "{} had begun, or may have: a consumer (flexcast work) undoes them, or finishes those whose customers were \
+             reached. See: flexcast status {id}",
+            counted(cancelled.open, "message")
+        );
+        say!("{}", with_command(&text))?;
     }
     Ok(())
+}
+
+/// `1 message is open`, `12 messages are open`.
+fn are_open(messages: u64) -> String {
+    let are = if messages == 1 { "is" } else { "are" };
+    format!("{} {are} open", counted(messages, "message"))
 }
 
 /// Prints which consumers have confirmed a stop, and which have not.
@@ -150,9 +163,10 @@ fn confirmations(stopped: &Stopped) -> Result<(), Problem> {
         some => say!("{some} consumers confirmed it.")?,
     }
     for ConsumerRow { pid, host, .. } in &stopped.unconfirmed {
-        say!(
+        let text = format!(
             "The consumer on {host} (process {pid}) did not confirm: its right to start calls has expired."
-        )?;
+        );
+        say!("{}", paragraph("", &text))?;
     }
     Ok(())
 }
