@@ -21,7 +21,7 @@ pub use arrival::{Arrivals, Refused};
 pub use changes::{Difference, KeyChange, conversions, key_changes};
 pub use discovery::{DiscoveryError, discover};
 pub use file::{CampaignError, load, parse};
-pub use rules::{Notice, check, matrix};
+pub use rules::{Notice, PLACEHOLDER_BODY, check, matrix};
 pub use texts::content::{ContentPart, Misfit, name_misfit};
 pub use texts::sizes::{CHAT_NAME_MAX, NAME_MAX, PARTICIPANT_NAME_MAX, shortened};
 pub use texts::template::{Template, UnknownColumns, unfit};

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::message::{Api, Channel, Strategy, is_short_code};
 
+/// The text that `init` writes into a campaign file. It is never sent.
+pub const PLACEHOLDER_BODY: &str = "Hello {{ customer.name | default(\"there\") }}, ...";
+
 /// A notice to the operator about a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -86,6 +89,10 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
     }
     if sends && !campaign.has_content() {
         let text = "body: task_on_reply sends a message; give body or content_sid";
+        refuse(notices, text.to_owned());
+    }
+    if campaign.body.as_deref() == Some(PLACEHOLDER_BODY) {
+        let text = "body: it is still the example that init wrote; write the text that customers get";
         refuse(notices, text.to_owned());
     }
     if let Some(sid) = &campaign.content_sid

@@ -119,9 +119,12 @@ Example:
 pub(super) struct ExportArgs {
     /// The campaign's id
     campaign: CampaignId,
-    /// Write only dead messages and rejected rows
+    /// Write only dead messages and rejected rows; with --skipped, both
     #[arg(long)]
     failed: bool,
+    /// Write only skipped messages; with --as-input, without customers who have opted out
+    #[arg(long)]
+    skipped: bool,
     /// Write a file of contacts that can be imported again, with all attributes, and without the rejected rows (they
     /// are in FILE.rejects.csv)
     #[arg(long)]
@@ -178,11 +181,15 @@ impl ApplyArgs {
         } else {
             say!("Campaign {} is {}.", record.id, record.state)?;
             if let Some(to) = &self.move_to {
-                say!("{} messages were moved to {to}.", applied.moved)?;
+                say!("{} moved to {to}.", were(applied.moved))?;
             }
             if applied.kept > 0 {
-                let kept = applied.kept;
-                say!("{kept} messages have begun and keep their senders.")?;
+                let (have, keep) = match applied.kept {
+                    1 => ("has", "keeps its sender"),
+                    _ => ("have", "keep their senders"),
+                };
+                let kept = counted(applied.kept, "message");
+                say!("{kept} {have} begun and {keep}.")?;
             }
             match record.state {
                 CampaignState::Paused => output::notices(notices(&record))?,
@@ -196,6 +203,12 @@ impl ApplyArgs {
         let address = self.move_to.as_deref().map(Address::parse).transpose();
         address.map_err(|error| Problem::new(ExitCode::Usage, format!("--move-to: {error}")))
     }
+}
+
+/// `1 message was`, `12 messages were`.
+fn were(messages: u64) -> String {
+    let were = if messages == 1 { "was" } else { "were" };
+    format!("{} {were}", counted(messages, "message"))
 }
 
 /// Checks a campaign, fills it in from the account and records it. Prints warnings on standard error.
@@ -322,6 +335,7 @@ impl ExportArgs {
         let read = service.read_models();
         let which = ExportWhich {
             failed: self.failed,
+            skipped: self.skipped,
         };
         let mut export = match self.as_input {
             true => read.export_contacts(&self.campaign, which).await?,

@@ -7,10 +7,11 @@ use shell_words::quote;
 
 use crate::ledger::{DeadRow, MessageKey, UpcomingUndo};
 use crate::message::{CampaignId, Failure, MessageId};
-use crate::operate::{DeadGroup, DeadLetters};
+use crate::operate::{DeadGroup, DeadLetters, counted, grouped};
 
 use super::listing::{LimitArgs, paragraph, with_command};
-use super::{ExitCode, GlobalArgs, Problem, output};
+use super::next_steps::state_flag;
+use super::{ExitCode, GlobalArgs, Problem, details, output};
 
 /// Show dead letters: messages that failed for good, and why.
 #[derive(Debug, Subcommand)]
@@ -20,7 +21,7 @@ pub(super) enum DeadCommand {
     /// Publishers' messages that were refused are among them.
     #[command(alias = "ls")]
     List(DeadListArgs),
-    /// Show one dead letter: the message, its attempts and its journal
+    /// Show one message, dead or not: its state, its attempts and its journal
     Show(DeadShowArgs),
 }
 
@@ -76,29 +77,36 @@ impl DeadListArgs {
         match (self.json, self.groups) {
             (true, true) => output::json(&letters.groups)?,
             (true, false) => output::json(&letters.letters)?,
-            (false, _) => show_letters(&letters, campaign)?,
+            (false, _) => show_letters(&letters, campaign, &state_flag(&service))?,
         }
         Ok(ExitCode::Success)
     }
 }
 
-/// Prints the counts, the latest dead letters, and what to do next. `campaign`: all are of this one.
-fn show_letters(letters: &DeadLetters, campaign: Option<&CampaignId>) -> io::Result<()> {
+/// Prints the counts, the latest dead letters, and what to do next. `campaign`: all are of this one. `state`: the flag of
+/// the ledger.
+fn show_letters(
+    letters: &DeadLetters,
+    campaign: Option<&CampaignId>,
+    state: &str,
+) -> io::Result<()> {
     let of = campaign.map_or(String::new(), |id| format!(" of {id}"));
     let total = match letters.total {
         0 => return say!("{}", paragraph("", &format!("No dead letters{of}"))),
-        1 => "1 dead letter".to_owned(),
-        total => format!("{total} dead letters"),
+        total => counted(total, "dead letter"),
     };
     say!("{}", paragraph("", &format!("{total}{of}, by reason")))?;
     let most = letters.groups.iter().map(|group| group.count.letters).max();
-    let width = most.unwrap_or_default().to_string().len();
+    let width = grouped(most.unwrap_or_default()).len();
     for group in &letters.groups {
         say!("")?;
-        show_group(group, width)?;
+        show_group(group, width, state)?;
     }
-    if !letters.letters.is_empty() {
-        say!("\nThe latest {}", letters.letters.len())?;
+    match letters.letters.len() {
+        0 => {}
+        _ if letters.left_out == 0 => say!("\nAll of them, latest first")?,
+        1 => say!("\nThe latest one")?,
+        latest => say!("\nThe latest {}", grouped(latest as u64))?,
     }
     for row in &letters.letters {
         say!("")?;
@@ -109,7 +117,8 @@ fn show_letters(letters: &DeadLetters, campaign: Option<&CampaignId>) -> io::Res
     if letters.left_out > 0 {
         let (left_out, total) = (letters.left_out, letters.total);
         let text = format!(
-            "{left_out} older ones are left out. To list all: flexcast dead list{name} --limit {total}"
+            "{} older ones are left out. To list all: flexcast dead list{name} --limit {total}{state}",
+            grouped(left_out)
         );
         say!("{}", with_command(&text))?;
     }
@@ -118,18 +127,18 @@ fn show_letters(letters: &DeadLetters, campaign: Option<&CampaignId>) -> io::Res
     }
     let all = campaign.map_or("CAMPAIGN", CampaignId::as_str);
     let text =
-        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed");
+        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed{state}");
     say!("{}", with_command(&text))
 }
 
 /// Prints how many dead letters failed in the same way, what that means, and how to see one of them.
-fn show_group(group: &DeadGroup, width: usize) -> io::Result<()> {
+fn show_group(group: &DeadGroup, width: usize, state: &str) -> io::Result<()> {
     let DeadGroup {
         count,
         meaning,
         action,
     } = group;
-    let letters = format!("{:>width$}  ", count.letters);
+    let letters = format!("{:>width$}  ", grouped(count.letters));
     let indent = " ".repeat(letters.len());
     let mut title = count.reason.to_string();
     if let Some(step) = count.step {
@@ -146,7 +155,7 @@ fn show_group(group: &DeadGroup, width: usize) -> io::Result<()> {
     say!("{}", paragraph(&indent, &format!("{meaning}{action}")))?;
     let example = match &count.example.id {
         Some(id) => format!(
-            "flexcast dead show {} {}",
+            "flexcast dead show {} {}{state}",
             count.example.campaign,
             quote(id.as_str())
         ),
@@ -192,7 +201,8 @@ fn what_happened(failure: &Failure, undo: Option<UpcomingUndo>) -> String {
         }
         Some(UpcomingUndo { tries, due }) => {
             let due = output::time(due);
-            format!("{failure}; the undo was tried again {tries} times, next at {due}")
+            let tries = counted(tries.into(), "time");
+            format!("{failure}; the undo was tried again {tries}, next at {due}")
         }
         None => failure.to_string(),
     }
@@ -214,16 +224,14 @@ impl DeadShowArgs {
         if let Some(agent) = &record.message.agent {
             say!("agent     {}", agent.worker)?;
         }
-        say!("accepted  {}", record.accepted_at)?;
+        say!("accepted  {}", output::time(record.accepted_at))?;
         say!("attempts  {}", record.attempts)?;
-        let standing = serde_json::to_string_pretty(&record.standing)
-            .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-        say!("standing  {standing}")?;
-        say!("journal")?;
+        details::standing(&record.standing)?;
+        if !record.journal.is_empty() {
+            say!("journal (UTC)")?;
+        }
         for (at, event) in &record.journal {
-            let event = serde_json::to_string(event)
-                .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
-            say!("  {at}  {event}")?;
+            details::event(*at, event)?;
         }
         Ok(ExitCode::Success)
     }

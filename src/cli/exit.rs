@@ -40,7 +40,7 @@ Exit codes:
   2   wrong usage
   65  no usable row, a file that is refused as a whole, or no such message
   69  the broker or Twilio is not reachable
-  75  try again later: the ledger is unavailable or in use, or messages are still open
+  75  try again later: the ledger is unavailable or in use, or messages are open
   77  Twilio, the broker or the database refused the credentials
   78  the configuration, campaign or state cannot be used, or no such campaign";
 

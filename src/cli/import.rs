@@ -9,12 +9,12 @@ use crate::intake::{ImportSummary, Input};
 use crate::operate::{ImportRequest, PreviewLedger, check_file, definition};
 
 use super::mapping::{MappingArgs, StrictnessArgs};
-use super::place::LocatedReport;
+use super::place::{self, LocatedReport};
 use super::preview::{self, AssumptionArgs, PreviewSettings};
 use super::progress::RowsRead;
 use super::question::{self, Destination};
 use super::voice::Voice;
-use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, campaign, exit, imported, output, signals};
 
 /// Add a file of customers to a campaign.
 ///
@@ -82,7 +82,7 @@ impl ImportArgs {
         let stop = signals::stopper(Voice::Sentences)?;
         // Before a question, the check-list has said how the file is read.
         if !asks {
-            output::opened(&definition, &contacts);
+            imported::opened(&definition, &contacts);
         }
         let request = ImportRequest {
             record: &record,
@@ -108,7 +108,7 @@ impl ImportArgs {
         let Some(imported) = imported.transpose()? else {
             return Err(stopped(&file));
         };
-        output::import(&file, &imported.summary);
+        imported::summary(&file, &record.id, &imported.summary);
         if self.json {
             output::json(&LocatedReport::of(&imported, &service))?;
         }
@@ -130,7 +130,10 @@ impl ImportArgs {
         let config = global.load()?;
         let recorded = match recorded {
             Some(recorded) => recorded,
-            None => preview::recorded(&config).await,
+            None => {
+                place::tell_existing(&config);
+                preview::recorded(&config).await
+            }
         };
         let settings = PreviewSettings {
             config: &config,
@@ -194,6 +197,14 @@ impl Confirmation<'_> {
             Question::Import => {
                 tell!("A running consumer (flexcast work) sends imported messages at once.");
                 question::ask("Import?")
+            }
+            Question::Send(_) if shown.is_paused => {
+                tell!("The campaign is paused: new rows are imported, and nothing is sent.");
+                question::ask("Import?")
+            }
+            // Publishers may have added messages that the ledger does not know yet.
+            Question::Send(_) if shown.to_send() == 0 => {
+                question::ask("Nothing is left to send. Run the campaign all the same?")
             }
             Question::Send(to) => {
                 question::tell_what_is_sent(to, &shown);

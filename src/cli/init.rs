@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::de::DeserializeOwned;
 
-use crate::campaign::{self, Campaign, DiscoveryError};
+use crate::campaign::{self, Campaign, DiscoveryError, PLACEHOLDER_BODY};
 use crate::intake::{Contacts, ContactsOptions};
 use crate::message::{Api, CampaignId, Channel, Strategy};
 use crate::service::looking_twilio;
@@ -21,19 +23,24 @@ pub(super) struct InitArgs {
     /// The sender that the customer sees: a number or an identity. Repeat the flag for several senders
     #[arg(long = "sender", value_name = "SENDER", required = true)]
     senders: Vec<String>,
-    /// sms, whatsapp, facebook or custom
-    #[arg(long, value_name = "CHANNEL", value_parser = parse::<Channel>)]
+    /// The channel to the customers
+    #[arg(long, value_name = "CHANNEL", value_parser = one_of::<Channel>(Channel::ALL.iter().map(|one| one.as_str()).collect()))]
     channel: Channel,
+    /// When the agent's task is created: at once, or when the customer replies
     #[arg(
         long,
         value_name = "STRATEGY",
         default_value = "task_now",
-        value_parser = parse::<Strategy>,
-        help = "task_now or task_on_reply"
+        value_parser = one_of::<Strategy>(Strategy::ALL.iter().map(|one| one.as_str()).collect())
     )]
     strategy: Strategy,
-    /// conversations or proxy
-    #[arg(long, value_name = "API", default_value = "conversations", value_parser = parse::<Api>)]
+    /// The generation of Twilio's API
+    #[arg(
+        long,
+        value_name = "API",
+        default_value = "conversations",
+        value_parser = one_of::<Api>(Api::ALL.iter().map(|one| one.as_str()).collect())
+    )]
     api: Api,
     /// The campaign's id
     #[arg(long, value_name = "ID", default_value = "new-campaign")]
@@ -52,10 +59,13 @@ pub(super) struct InitArgs {
     output: Option<PathBuf>,
 }
 
-fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    let value = serde_json::Value::from(text);
-    serde_json::from_value(value).map_err(|error| error.to_string())
+/// A parser of one of these words, which the help lists.
+fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    words: Vec<&'static str>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
+
 
 impl InitArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
@@ -83,7 +93,9 @@ impl InitArgs {
         if let Some((key, found)) = &gap {
             tell!("{key}: {found}; set it in the file");
         }
-        if let Err(error) = campaign::parse(&path.display().to_string(), &text) {
+        // The text is the next step; what else is missing is said before it.
+        let written = text.replace(PLACEHOLDER_BODY, "Hello");
+        if let Err(error) = campaign::parse(&path.display().to_string(), &written) {
             tell!("Before the file can be used: {error}");
         }
         tell!(
@@ -148,11 +160,11 @@ impl InitArgs {
             [sender] => writeln!(text, "sender = {sender}"),
             several => writeln!(text, "senders = [{}]", several.join(", ")),
         };
-        let body = "body = 'Hello {{ customer.name | default(\"there\") }}, ...'";
+        let body = format!("body = '{PLACEHOLDER_BODY}'");
         let is_sent = (self.strategy, self.api) != (Strategy::TaskNow, Api::Proxy);
         let lines = [
             if is_sent {
-                body.to_owned()
+                body
             } else {
                 "# body: with proxy and task_now the agent writes first".to_owned()
             },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::operate::back_up;
+use crate::operate::{back_up, counted, grouped};
 use crate::service::Service;
 
 use super::{ExitCode, GlobalArgs, Problem, output};
@@ -48,7 +48,8 @@ impl BackupArgs {
             return Ok(ExitCode::Success);
         }
         let (file, bytes, messages) = (made.file.display(), made.bytes, made.messages);
-        say!("{file}: {bytes} bytes, {messages} messages")?;
+        let (bytes, messages) = (grouped(bytes), counted(messages, "message"));
+        say!("{file}: {bytes} bytes, {messages}")?;
         Ok(ExitCode::Success)
     }
 }

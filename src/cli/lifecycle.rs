@@ -6,6 +6,7 @@ use crate::ledger::{ConsumerRow, PauseScope};
 use crate::message::{Address, CampaignId};
 use crate::operate::{Cancelled, PausedScope, counted};
 
+use super::listing::{paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output, question};
 
 /// What `pause` and `resume` act on: a campaign, or all messages of a sender, of an agent or of everything.
@@ -125,8 +126,9 @@ impl PauseArgs {
             false => say!("Campaign {id} was paused already{by}: no first contact starts.")?,
         }
         confirmations(stopped.confirmed, &stopped.unconfirmed)?;
-        let open = service.read_models().open_messages(&id).await?;
-        say!("{open} messages are open. Resume the campaign with: flexcast campaign resume {id}")?;
+        let open = are_open(service.read_models().open_messages(&id).await?);
+        let resume = format!("{open}. Resume the campaign with: flexcast campaign resume {id}");
+        say!("{}", with_command(&resume))?;
         Ok(ExitCode::Success)
     }
 }
@@ -154,10 +156,14 @@ impl ResumeArgs {
             output::json(&resumed)?;
             return Ok(ExitCode::Success);
         }
-        let open = service.read_models().open_messages(id).await?;
+        let read = service.read_models();
+        let open = read.open_messages(id).await?;
         match resumed.changed {
-            true => say!("Campaign {id} runs again: {open} messages are open.")?,
-            false => say!("Campaign {id} was running already: {open} messages are open.")?,
+            true => say!("Campaign {id} runs again: {}.", are_open(open))?,
+            false => say!("Campaign {id} was running already: {}.", are_open(open))?,
+        }
+        if open > 0 && read.consumers_at_work().await?.is_empty() {
+            say!("No consumer is at work: start one with flexcast work.")?;
         }
         Ok(ExitCode::Success)
     }
@@ -168,11 +174,12 @@ impl CancelArgs {
         let service = global.reading().await?;
         let (id, reason) = (&self.campaign, self.reason);
         let read = service.read_models();
-        read.campaign(id).await?;
-        let open = read.open_messages(id).await?;
-        let question =
-            format!("Cancel campaign {id} for good? Its {open} open messages end unsent.");
-        if !self.yes && question::can_ask() && !question::ask(&question)? {
+        let record = read.campaign(id).await?;
+        let open = counted(read.open_messages(id).await?, "open message");
+        let ends = if open.starts_with("1 ") { "ends" } else { "end" };
+        let question = format!("Cancel campaign {id} for good? Its {open} {ends} unsent.");
+        let asks = record.state.can_be_cancelled() && !self.yes && question::can_ask();
+        if asks && !question::ask(&question)? {
             tell!("The campaign was not cancelled. To pause it: flexcast campaign pause {id}");
             return Ok(ExitCode::TryAgain);
         }
@@ -194,16 +201,16 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
     }
     let stopped = &cancelled.stopped;
     confirmations(stopped.confirmed, &stopped.unconfirmed)?;
-    say!(
-        "{} messages that had not begun are skipped.",
-        cancelled.skipped
-    )?;
+    let are = if cancelled.skipped == 1 { "is" } else { "are" };
+    let skipped = counted(cancelled.skipped, "message");
+    say!("{skipped} that had not begun {are} skipped.")?;
     if cancelled.open > 0 {
-        say!(
-            "{} messages had begun, or may have: a consumer (flexcast work) undoes them, or finishes those whose \
-             customers were reached. See: flexcast status {id}",
-            cancelled.open
-        )?;
+        let text = format!(
+            "{} had begun, or may have: a consumer (flexcast work) undoes them, or finishes those whose customers were \
+             reached. See: flexcast status {id}",
+            counted(cancelled.open, "message")
+        );
+        say!("{}", with_command(&text))?;
     }
     Ok(())
 }
@@ -231,13 +238,19 @@ fn tell_paused(paused: &PausedScope) -> Result<(), Problem> {
     }
     confirmations(paused.confirmed, &paused.unconfirmed)?;
     let messages = match (open, &pause.scope) {
-        (0, PauseScope::All) => "No message is open.".to_owned(),
-        (0, scope) => format!("No open message names {scope}."),
-        (1, _) => "1 message is open.".to_owned(),
-        (open, _) => format!("{} are open.", counted(*open, "message")),
+        (0, PauseScope::All) => "No message is open".to_owned(),
+        (0, scope) => format!("No open message names {scope}"),
+        (open, _) => are_open(*open),
     };
-    say!("{messages} End the pause with: flexcast campaign resume {resume}")?;
+    let text = format!("{messages}. End the pause with: flexcast campaign resume {resume}");
+    say!("{}", with_command(&text))?;
     Ok(())
+}
+
+/// `1 message is open`, `12 messages are open`.
+fn are_open(messages: u64) -> String {
+    let are = if messages == 1 { "is" } else { "are" };
+    format!("{} {are} open", counted(messages, "message"))
 }
 
 /// Prints how many consumers have confirmed a stop, and which have not.
@@ -248,9 +261,10 @@ fn confirmations(confirmed: usize, unconfirmed: &[ConsumerRow]) -> Result<(), Pr
         some => say!("{some} consumers confirmed it.")?,
     }
     for ConsumerRow { pid, host, .. } in unconfirmed {
-        say!(
+        let text = format!(
             "The consumer on {host} (process {pid}) did not confirm: its right to start calls has expired."
-        )?;
+        );
+        say!("{}", paragraph("", &text))?;
     }
     Ok(())
 }

@@ -46,12 +46,17 @@ impl LimitArgs {
 /// A table without lines.
 pub(super) struct Listing {
     rows: Vec<Vec<Cell>>,
+    has_header: bool,
 }
 
-/// Creates a table without lines. If `header` is not empty, it is the first row.
+/// Creates a table without lines. If `header` is not empty, it is the first row, and a column that is empty below its
+/// header is left out.
 pub(super) fn table(header: &[&str]) -> Listing {
-    let mut table = Listing { rows: Vec::new() };
-    if !header.is_empty() {
+    let mut table = Listing {
+        rows: Vec::new(),
+        has_header: !header.is_empty(),
+    };
+    if table.has_header {
         table.add_row(header.to_vec());
     }
     table
@@ -70,9 +75,27 @@ impl Listing {
         self.rows.push(cells.collect());
     }
 
+    /// The rows as they are shown.
+    fn shown(&self) -> Vec<Vec<Cell>> {
+        let (Some(header), true) = (self.rows.first(), self.has_header && self.rows.len() > 1) else {
+            return self.rows.clone();
+        };
+        let is_filled = |at: usize| {
+            let mut cells = self.rows.iter().skip(1).filter_map(|row| row.get(at));
+            cells.any(|cell| !cell.content().is_empty())
+        };
+        let filled: Vec<bool> = (0..header.len()).map(is_filled).collect();
+        let rows = self.rows.iter().map(|row| {
+            let cells = row.iter().zip(&filled);
+            let cells = cells.filter(|(_, is_filled)| **is_filled);
+            cells.map(|(cell, _)| cell.clone()).collect()
+        });
+        rows.collect()
+    }
+
     /// The width of each column.
-    fn widths(&self) -> Vec<u16> {
-        let mut widths = content_widths(self.rows.iter().cloned());
+    fn widths(rows: &[Vec<Cell>]) -> Vec<u16> {
+        let mut widths = content_widths(rows.iter().cloned());
         let [first, middle @ .., last] = widths.as_mut_slice() else {
             return widths;
         };
@@ -91,10 +114,10 @@ impl Listing {
 
 impl Display for Listing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let widths = self.widths();
+        let rows = self.shown();
+        let widths = Self::widths(&rows);
         let mut lines = Vec::new();
-        for row in &self.rows {
-            let mut row = row.clone();
+        for mut row in rows {
             if let Some(name) = row.first_mut()
                 && content_widths([vec![name.clone()]]).first() > widths.first()
             {
@@ -194,6 +217,15 @@ mod tests {
         let expected = "campaign     state    open\n\
                         spring       running  12\n\
                         autumn-2026  paused   1";
+        assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn a_column_without_a_value_is_left_out() {
+        let mut table = table(&["limit", "rate", "resting", "wait"]);
+        table.add_row(["account", "none", "", "0"]);
+        table.add_row(["sender", "1/s", "", "5"]);
+        let expected = "limit    rate  wait\naccount  none  0\nsender   1/s   5";
         assert_eq!(table.to_string(), expected);
     }
 

@@ -15,9 +15,11 @@ mod broker;
 mod campaign;
 mod completions;
 mod dead;
+mod details;
 mod draining;
 mod exit;
 mod import;
+mod imported;
 mod init;
 mod ledger;
 mod lifecycle;
@@ -38,6 +40,7 @@ mod signals;
 mod simulator;
 mod status;
 mod stdout;
+mod terminal;
 mod tips;
 mod try_one;
 mod unknown;
@@ -59,7 +62,13 @@ use crate::twilio::PATIENCE_LOG;
 /// Run bulk outbound campaigns through Twilio Flex: each customer is contacted once, at a pace that Twilio and the
 /// agents can handle.
 #[derive(Debug, Parser)]
-#[command(name = "flexcast", version, propagate_version = true, after_help = exit::EXIT_CODES)]
+#[command(
+    name = "flexcast",
+    version,
+    propagate_version = true,
+    term_width = 80,
+    after_help = exit::EXIT_CODES
+)]
 pub struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -125,10 +134,11 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// The modules whose warnings an operator sees who waits for a command. An outage of Twilio is printed as a sentence
-/// instead ([`outages`]).
+/// The modules whose warnings an operator sees who waits for a command. Outcomes of messages, a pause and an outage of
+/// Twilio are printed as sentences instead ([`output::report`], [`outages`]).
 const WARNINGS: &str = "flexcast::marks=warn,flexcast::queue=warn,flexcast::service=warn,\
-    flexcast::worker=warn,flexcast::worker::turn=error,flexcast::twilio::outages=off";
+    flexcast::worker=warn,flexcast::worker::turn=error,flexcast::worker::turn::report=off,\
+    flexcast::worker::paused=off,flexcast::twilio::outages=off";
 
 /// Parses the command line, runs the command, and returns the exit code.
 #[must_use]

@@ -1,19 +1,39 @@
-//! The commands that look into what a run has left, with the ledger that they must be given.
+//! The commands that look into what a campaign has left, with the ledger that they must be given.
 
 use crate::config::DEFAULT_STATE;
 use crate::operate::CampaignReport;
 use crate::service::Service;
 
-/// Prints on standard error how to look into dead and unknown messages, if there are any.
-pub(super) fn tell(service: &Service, report: &CampaignReport) {
+/// Sentences about messages that were not sent, each with its command at the end.
+pub(super) fn next_steps(service: &Service, report: &CampaignReport) -> Vec<String> {
     let (books, id) = (&report.books, &report.campaign);
     let state = state_flag(service);
-    if books.dead_total() > 0 {
-        tell!("To see what is dead, and why: flexcast dead list {id}{state}");
-    }
-    if books.unknown > 0 {
-        tell!("To see whose outcome is unknown: flexcast unknown list {id}{state}");
-    }
+    let commands = [
+        (
+            books.dead_total() + books.refused_total(),
+            "To see what is dead, and why: flexcast dead list",
+            "",
+        ),
+        (
+            books.unknown,
+            "To see whose outcome is unknown: flexcast unknown list",
+            "",
+        ),
+        (
+            books.skipped_total(),
+            "To write the skipped messages to a file for another campaign: flexcast campaign export",
+            " --skipped --as-input",
+        ),
+        (
+            books.rejected_total(),
+            "To list the rejected rows: flexcast campaign export",
+            " --failed",
+        ),
+    ];
+    let commands = commands.into_iter().filter(|(count, ..)| *count > 0);
+    commands
+        .map(|(_, sentence, flags)| format!("{sentence} {id}{flags}{state}"))
+        .collect()
 }
 
 /// The flag that names the ledger to another command: nothing where that command finds it without a flag.

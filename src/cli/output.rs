@@ -9,11 +9,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::campaign::Campaign;
 use crate::clock::Clock;
-use crate::intake::{Before, ImportSummary, Input, column_notes};
-use crate::ledger::{DamagedRow, RejectedRow};
-use crate::operate::{CampaignReport, Imbalance, counted, local_time};
+use crate::ledger::DamagedRow;
+use crate::operate::{CampaignReport, Imbalance, ReasonMeaning, counted, grouped, local_time};
 use crate::queue::{Inspection, Obstacle, ObstacleKind};
 use crate::shown_lanes::ShownLane;
 use crate::telemetry::{printable, printable_json, write_lines};
@@ -22,7 +20,7 @@ use crate::twilio::AwayPart;
 pub(super) use super::listing::{brief, table};
 use super::listing::{paragraph, with_command};
 pub(super) use super::stdout::{data, stdout};
-use super::{ExitCode, Problem};
+use super::{ExitCode, Problem, terminal};
 
 /// Writes a line on standard output, for `say!`.
 ///
@@ -33,9 +31,14 @@ pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
     writeln!(stdout(), "{}", printable(&line.to_string()))
 }
 
-/// Writes a line on standard error, for `tell!`.
+/// Writes a line on standard error, for `tell!`. On a terminal, a long line is wrapped.
 pub(super) fn tell(line: Arguments<'_>) {
-    let _ = write_lines(&format!("{}\n", printable(&line.to_string())));
+    let line = line.to_string();
+    let line = printable(&line);
+    let _ = match terminal::width() {
+        Some(width) => write_lines(&format!("{}\n", terminal::fitted(&line, width))),
+        None => write_lines(&format!("{line}\n")),
+    };
 }
 
 /// Prints one JSON document on standard output.
@@ -87,7 +90,7 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     say!("Limits")?;
     say!("{table}")?;
     if left_out > 0 {
-        say!("{left_out} less busy limits are left out. To show more:")?;
+        say!("{} are left out. To show more:", counted(left_out, "less busy limit"))?;
         say!("  flexcast status --limit N")?;
     }
     Ok(())
@@ -95,7 +98,7 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
 
 /// A cell of a table with a number.
 pub(super) fn number(number: u64) -> Cell {
-    Cell::new(number).set_alignment(CellAlignment::Right)
+    Cell::new(grouped(number)).set_alignment(CellAlignment::Right)
 }
 
 /// A time for people.
@@ -221,7 +224,7 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
             books.rejected_total(),
             reasons(&books.rejected),
         );
-        line("  duplicate", books.duplicate, String::new());
+        line("  duplicate", books.duplicate, duplicate(books.duplicate));
         line("  suppressed", books.suppressed, String::new());
     }
     if books.refused_total() > 0 {
@@ -236,7 +239,7 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     line("  in flight", books.in_flight, String::new());
     let sent_before = match books.already_sent {
         0 => String::new(),
-        messages => format!("of them {messages} already sent by another ledger"),
+        messages => format!("of them {} already sent by another ledger", grouped(messages)),
     };
     line("  done", books.done, sent_before);
     line("  skipped", books.skipped_total(), reasons(&books.skipped));
@@ -250,6 +253,9 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
         );
     }
     say!("{table}")?;
+    for meaning in &report.meanings {
+        in_words(meaning)?;
+    }
     if let Some(Imbalance {
         nowhere,
         twice,
@@ -265,100 +271,24 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the lines of a text on standard error.
-fn tell_lines(text: &str) {
-    for line in text.lines() {
-        tell!("{line}");
-    }
+/// Prints what a reason of messages means, and what an operator can do.
+fn in_words(of: &ReasonMeaning) -> io::Result<()> {
+    let ReasonMeaning {
+        state,
+        reason,
+        messages,
+        ..
+    } = of;
+    let title = format!("{} {state}, {reason}:", grouped(*messages));
+    say!("{}", paragraph("", &title))?;
+    say!("{}", paragraph("  ", &of.sentences()))
 }
 
-/// Prints on standard error how a file is read.
-pub(super) fn opened(campaign: &Campaign, input: &Input) {
-    let path = input.path().display();
-    let read = format!("{path}: {}; {}", input.shape(), input.mapping());
-    tell_lines(&paragraph("", &read));
-    // An error of a template is reported by the import itself.
-    let of_texts = column_notes(campaign, input).unwrap_or_default();
-    for note in input.notes().into_iter().chain(of_texts) {
-        tell!("  note: {note}");
-    }
-}
-
-/// Prints on standard error why a row was rejected.
-pub(super) fn rejected(row: &RejectedRow) {
-    let column = row
-        .column
-        .as_deref()
-        .map(|column| format!(", column {column:?}"));
-    let column = column.unwrap_or_default();
-    tell!(
-        "  line {}{column}: {}: {}",
-        row.line,
-        row.reason,
-        row.detail
-    );
-}
-
-/// Prints on standard error the result of an import.
-pub(super) fn import(file: &str, summary: &ImportSummary) {
-    match summary.before {
-        Some(Before::Whole { ended_at }) => {
-            tell!(
-                "{file}: this file was already imported on {}: {}; nothing changed",
-                ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-                counted(summary.rows, "row")
-            );
-            if summary.rejected > 0 {
-                tell!(
-                    "  {} of them were rejected: campaign export lists them; --again reads the file once more",
-                    summary.rejected
-                );
-            }
-            return;
-        }
-        Some(Before::Part { rows }) => {
-            tell!("{file}: continues an import that stopped after row {rows}");
-        }
-        None => {}
-    }
-    tell!(
-        "{file}: {}, {} accepted, {} rejected, {} duplicate",
-        counted(summary.rows, "row"),
-        summary.accepted,
-        summary.rejected,
-        summary.duplicate
-    );
-    for row in &summary.first_rejected {
-        rejected(row);
-    }
-    rest(
-        "rejected rows",
-        summary.rejected,
-        summary.first_rejected.len(),
-    );
-    for (line, warning) in &summary.first_warnings {
-        tell!("  line {line}: {warning}: {}", warning.meaning());
-    }
-    rest("warnings", summary.warnings, summary.first_warnings.len());
-    match &summary.rejects {
-        Some(Ok(path)) => {
-            tell!("  The rejected rows are in {}.", path.display());
-            tell!("  Correct them there, and import that file.");
-        }
-        Some(Err(error)) => tell!(
-            "  warning: the rejected rows could not be written: {error}; name another file with --rejects"
-        ),
-        None => {}
-    }
-    if summary.footers > 0 {
-        tell!("  {} lines below the table were skipped", summary.footers);
-    }
-}
-
-fn rest(what: &str, all: u64, shown: usize) {
-    let more = all.saturating_sub(shown as u64);
-    if more > 0 {
-        tell!("  and {more} more {what}");
+/// What a duplicate row is, if there is one.
+fn duplicate(rows: u64) -> String {
+    match rows {
+        0 => String::new(),
+        _ => "the campaign has their number or id already".to_owned(),
     }
 }
 
@@ -366,6 +296,7 @@ fn rest(what: &str, all: u64, shown: usize) {
 fn scheduled(report: &CampaignReport) -> String {
     let now = Clock::system().now();
     let reasons = report.books.scheduled.iter().map(|(reason, count)| {
+        let count = grouped(*count);
         let Some(due) = report.due_times.get(reason) else {
             return format!("{reason} {count}");
         };
@@ -388,6 +319,6 @@ fn scheduled(report: &CampaignReport) -> String {
 fn reasons<R: Display>(counts: &BTreeMap<R, u64>) -> String {
     let parts = counts
         .iter()
-        .map(|(reason, count)| format!("{reason} {count}"));
+        .map(|(reason, count)| format!("{reason} {}", grouped(*count)));
     parts.collect::<Vec<_>>().join(", ")
 }

@@ -49,9 +49,10 @@ impl PaceArgs {
             output::json(&paced)?;
             return Ok(ExitCode::Success);
         }
-        let text = |quota: Option<Quota>| quota.map_or("none".to_owned(), |one| one.to_string());
+        let text =
+            |quota: Option<Quota>| quota.map_or("no limit".to_owned(), |quota| quota.to_string());
         say!(
-            "Campaign {}: {} over the campaign, {} for each agent.",
+            "Campaign {}: {} for the whole campaign, {} for each agent.",
             paced.campaign,
             text(paced.pace.campaign),
             text(paced.pace.agent)

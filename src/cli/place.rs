@@ -10,6 +10,13 @@ pub(super) fn tell(config: &Config) {
     tell!("Ledger: {}", Service::place(config));
 }
 
+/// Prints the place of the ledger on standard error, if there is a ledger.
+pub(super) fn tell_existing(config: &Config) {
+    if Service::has_ledger(config) {
+        tell(config);
+    }
+}
+
 /// A report as JSON, with the place of its ledger.
 #[derive(Serialize)]
 pub(super) struct LocatedReport<T> {

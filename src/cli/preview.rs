@@ -18,7 +18,7 @@ use crate::operate::{
 use crate::service::{AccountAgents, Service, rates};
 
 use super::simulator::HandleTime;
-use super::{ExitCode, Problem, output, place};
+use super::{ExitCode, Problem, output};
 
 /// The width of a check-list, in characters: that of a terminal.
 const WIDTH: u16 = 80;
@@ -114,10 +114,7 @@ pub(super) async fn recorded(config: &Config) -> PreviewLedger {
         return PreviewLedger::Missing;
     }
     match Service::open(config.clone(), Clock::system()).await {
-        Ok(service) => {
-            place::tell(config);
-            PreviewLedger::Open(service.read_models())
-        }
+        Ok(service) => PreviewLedger::Open(service.read_models()),
         Err(error) => PreviewLedger::Unreadable(error.to_string()),
     }
 }

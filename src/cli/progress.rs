@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::ledger::OpenMessages;
 use crate::message::CampaignId;
 use crate::operate::{CampaignProgress, ProgressMeter, ReadModels, RunSpeed, ends_at, grouped};
 use crate::shutdown::Stopper;
@@ -22,6 +23,42 @@ const READ_SHARE: u32 = 50;
 
 /// How often a line is written where nothing is drawn.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// How long all open messages are held before the reason is said.
+const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// Says once why a run makes no progress: all open messages are held.
+#[derive(Default)]
+struct HeldNotice {
+    since: Option<Instant>,
+    is_said: bool,
+}
+
+impl HeldNotice {
+    /// The sentence, if it is due now.
+    fn due(&mut self, open: &OpenMessages, now: Instant) -> Option<String> {
+        if open.held == 0 || open.held < open.total() {
+            self.since = None;
+            return None;
+        }
+        let since = *self.since.get_or_insert(now);
+        if self.is_said || now < since + HELD_FOR {
+            return None;
+        }
+        self.is_said = true;
+        let (held, wait) = match open.held {
+            1 => ("The open message is held".to_owned(), "It continues"),
+            held => (
+                format!("All {} open messages are held", grouped(held)),
+                "They continue",
+            ),
+        };
+        Some(format!(
+            "{held}: agents are offline or have no free place for a task, or customers are in other conversations. {wait} \
+             when that ends. flexcast status shows the reasons; Ctrl-C stops this run."
+        ))
+    }
+}
 
 /// Decides when a line is due where nothing is drawn.
 struct LineTimer(Instant);
@@ -133,12 +170,16 @@ async fn show(read: ReadModels, campaign: CampaignId, stop: Stopper) {
     let clock = read.clock;
     let mut meter = ProgressMeter::default();
     let mut timer = LineTimer(clock.instant());
+    let mut held = HeldNotice::default();
     let mut is_last = false;
     loop {
         let now = clock.instant();
         if let Ok(progress) = read.progress(&campaign).await {
             let speed = meter.read(&progress, now);
             let text = line(&progress, speed, clock);
+            if let Some(notice) = held.due(&progress.open, now) {
+                tell!("{notice}");
+            }
             match &drawing {
                 Some(Drawing(bar)) => {
                     bar.update(|state| {
@@ -207,7 +248,6 @@ fn rate(per_minute: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::OpenMessages;
 
     #[tokio::test(start_paused = true)]
     async fn the_line_has_what_is_done_the_rate_the_end_and_what_is_not_begun() {
@@ -253,6 +293,34 @@ mod tests {
         let mut timer = LineTimer(start);
         let due = (0..=90).filter(|second| timer.is_due(start + Duration::from_secs(*second)));
         assert_eq!(due.collect::<Vec<_>>(), [30, 60, 90]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_waits_for_agents_says_so_once() {
+        let start = Instant::now();
+        let mut notice = HeldNotice::default();
+        let open = |held, queued| OpenMessages {
+            held,
+            queued,
+            ..OpenMessages::default()
+        };
+        let table = [
+            (0, open(2, 1), false),
+            (20, open(3, 0), false),
+            (29, open(3, 0), false),
+            (30, open(3, 0), true),
+            (31, open(3, 0), false),
+        ];
+        for (second, open, is_due) in table {
+            let said = notice.due(&open, start + Duration::from_secs(second));
+            assert_eq!(said.is_some(), is_due, "{second}: {said:?}");
+        }
+        // A message that goes on starts the wait anew.
+        let mut notice = HeldNotice::default();
+        for (second, open) in [(0, open(1, 0)), (9, open(0, 1)), (12, open(1, 0))] {
+            let said = notice.due(&open, start + Duration::from_secs(second));
+            assert_eq!(said, None);
+        }
     }
 
     #[test]

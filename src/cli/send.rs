@@ -1,7 +1,8 @@
 //! `flexcast send`: runs a campaign on one machine.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -15,9 +16,9 @@ use crate::intake::{ImportSummary, Input};
 use crate::ledger::CampaignRecord;
 use crate::marks::{MarkError, ProcessMarks};
 use crate::message::CampaignId;
-use crate::operate::{ImportRequest, PreviewLedger, definition};
+use crate::operate::{ImportRequest, PreviewLedger, counted, definition};
 use crate::queue::Queue;
-use crate::service::{Service, trial_folder};
+use crate::service::{Service, client_settings, trial_folder};
 use crate::shutdown::Stopper;
 use crate::simulator::{Settings, Simulator};
 use crate::twilio::{
@@ -30,6 +31,7 @@ use super::draining::drained;
 use super::exit::{self, halted};
 use super::import::{self, Confirmation, Question};
 use super::mapping::{MappingArgs, StrictnessArgs};
+use super::next_steps::next_steps;
 use super::place::{self, LocatedReport};
 use super::preview::{self, AssumptionArgs, PreviewSettings};
 use super::progress::{RowsRead, RunProgress};
@@ -37,7 +39,7 @@ use super::question::{self, Destination};
 use super::simulator::set_faults;
 use super::voice::Voice;
 use super::work::check_login;
-use super::{ExitCode, GlobalArgs, Problem, broker, next_steps, outages, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, broker, imported, outages, output, signals};
 
 /// Run a campaign on one machine: import a file, send its messages until none is open, report.
 #[derive(Debug, Args)]
@@ -98,6 +100,7 @@ struct SendTarget {
 
 impl SendArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
+        self.check_order()?;
         let campaign = campaign::load(&self.campaign)?;
         if self.dry_run {
             return self.dry_run(global, &campaign).await;
@@ -129,7 +132,7 @@ impl SendArgs {
         let campaign = definition(&record)?;
         // Before a question, the check-list has said how the file is read.
         if !asks {
-            output::opened(&campaign, &contacts);
+            imported::opened(&campaign, &contacts);
         }
         let request = ImportRequest {
             record: &record,
@@ -165,6 +168,23 @@ impl SendArgs {
         self.report(service, &record.id, unread, end?, &stop).await
     }
 
+    /// Refuses a file of contacts in place of the campaign file: an error of TOML would not help.
+    fn check_order(&self) -> Result<(), Problem> {
+        let ends_with = |path: &Path, endings: &[&str]| {
+            let ending = path.extension().and_then(OsStr::to_str);
+            ending.is_some_and(|ending| endings.iter().any(|one| ending.eq_ignore_ascii_case(one)))
+        };
+        if !ends_with(&self.campaign, &["csv", "tsv", "xlsx", "jsonl"]) {
+            return Ok(());
+        }
+        let (first, second) = (self.campaign.display(), self.contacts.display());
+        let mut text = format!("{first} is a file of contacts: the campaign file comes first");
+        if ends_with(&self.contacts, &["toml"]) {
+            text += &format!(":\n  flexcast send {second} {first}");
+        }
+        Err(Problem::new(ExitCode::Usage, text))
+    }
+
     /// Checks the file by the rules; `asks`: and asks whether to send it. The
     /// ledger, which the preview reads, is closed before the service opens it.
     async fn is_wanted(
@@ -177,6 +197,7 @@ impl SendArgs {
         let config = global.load()?;
         // Before the question: another ledger would contact the same customers again.
         if !self.simulate {
+            has_account(&config)?;
             place::tell(&config);
         }
         let destination = asks.then(|| Destination::of(&config)).transpose()?;
@@ -195,6 +216,7 @@ impl SendArgs {
     async fn dry_run(&self, global: &GlobalArgs, campaign: &Campaign) -> Result<ExitCode, Problem> {
         let input = self.mapping.open(campaign, &self.contacts, false)?;
         let config = global.load()?;
+        place::tell_existing(&config);
         let recorded = preview::recorded(&config).await;
         let settings = self.preview(&config, recorded);
         settings.dry_run(campaign, input, self.json).await
@@ -273,6 +295,7 @@ impl SendArgs {
         stop: &Stopper,
     ) -> Result<(), Problem> {
         let file = self.contacts.display().to_string();
+        let id = &request.record.id;
         let rows = RowsRead::begin(service.clock);
         let progress = |summary: &ImportSummary| rows.show(summary.rows);
         let operations = service.operations();
@@ -285,7 +308,7 @@ impl SendArgs {
             queue.close().await;
             return Err(import::stopped(&file));
         };
-        output::import(&file, &imported.summary);
+        imported::summary(&file, id, &imported.summary);
         Ok(())
     }
 
@@ -322,7 +345,9 @@ impl SendArgs {
         } else {
             output::report(&report)?;
         }
-        next_steps::tell(service, &report);
+        for step in next_steps(service, &report) {
+            tell!("{step}");
+        }
         if let Some(RunEnd::Halted(failure)) = end {
             return Err(halted(&failure));
         }
@@ -332,10 +357,23 @@ impl SendArgs {
             return Ok(exit::of_pause(report.program_pause()));
         }
         if stop.is_stopped() && open > 0 {
-            tell!("Stopped with {open} messages open. Repeat the command to continue.");
+            let open = counted(open, "message");
+            tell!("Stopped with {open} open. Repeat the command to continue.");
         }
         Ok(report.outcome().into())
     }
+}
+
+/// Checks that the environment names an account. A new user without one can use the simulator.
+fn has_account(config: &Config) -> Result<(), Problem> {
+    let Err(error) = client_settings(config) else {
+        return Ok(());
+    };
+    let mut problem = Problem::from(error);
+    if config.twilio.account_sid.is_none() {
+        problem.text += ". To try a campaign without an account, add --simulate.";
+    }
+    Err(problem)
 }
 
 /// Claims the campaign for this ledger, before a row is accepted.

@@ -1,5 +1,6 @@
 //! `flexcast simulator`: serves a fake Twilio on a port.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -109,6 +110,11 @@ impl SimulatorArgs {
         say!("FLEXCAST_TWILIO_URL=http://{}", listener.local_addr()?)?;
         say!("TWILIO_ACCOUNT_SID={}", settings.account_sid)?;
         say!("TWILIO_AUTH_TOKEN={}", crate::simulator::DEFAULT_AUTH_TOKEN)?;
+        if std::io::stdout().is_terminal() {
+            tell!(
+                "The simulator runs until Ctrl-C. Set these three variables in another terminal, and use flexcast there."
+            );
+        }
         let simulator = Simulator::new(settings, Clock::system());
         if let Some(path) = &self.faults {
             set_faults(&simulator, path)?;

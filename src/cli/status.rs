@@ -6,9 +6,10 @@ use clap::Args;
 
 use crate::ledger::ImportReport;
 use crate::message::CampaignId;
-use crate::operate::{CampaignReport, StatusReport, counted};
+use crate::operate::{StatusReport, counted, grouped};
 
 use super::listing::{LimitArgs, paragraph, with_command};
+use super::next_steps::next_steps;
 use super::place::LocatedReport;
 use super::{ExitCode, GlobalArgs, Problem, broker, output};
 
@@ -66,7 +67,7 @@ impl StatusArgs {
             output::report(report)?;
             output::notices(report.notices())?;
             imports(&report.campaign, &report.imports)?;
-            next_commands(report)?;
+            output::notices(next_steps(&service, report))?;
         }
         consumers(&status)?;
         let shown = &status.shown;
@@ -103,44 +104,18 @@ fn imports(campaign: &CampaignId, imports: &[ImportReport]) -> io::Result<()> {
         say!("{}", paragraph("", &title))?;
         let after = match import.after_row {
             0 => String::new(),
-            after => format!(" after row {after}"),
+            after => format!(" after row {}", grouped(after)),
         };
         let text = format!(
-            "{}{after}, {} rejected; {} to {}",
+            "{}{after}, {} accepted, {} rejected, {} duplicate",
             counted(counts.rows, "row"),
-            counts.rejected,
-            output::time(import.begun_at),
-            output::time(import.seen_at)
+            grouped(counts.accepted),
+            grouped(counts.rejected),
+            grouped(counts.duplicate)
         );
         say!("{}", paragraph("  ", &text))?;
-    }
-    Ok(())
-}
-
-/// Prints the commands that show what did not go well in a campaign.
-fn next_commands(report: &CampaignReport) -> io::Result<()> {
-    let (id, books) = (&report.campaign, &report.books);
-    let commands = [
-        (
-            "Dead letters",
-            books.dead_total() + books.refused_total(),
-            format!("dead list {id}"),
-        ),
-        (
-            "Unknown outcomes",
-            books.unknown,
-            format!("unknown list {id}"),
-        ),
-        (
-            "Rejected rows",
-            books.rejected_total(),
-            format!("campaign export {id} --failed"),
-        ),
-    ];
-    for (what, count, command) in commands {
-        if count > 0 {
-            say!("{}", paragraph("", &format!("{what}: flexcast {command}")))?;
-        }
+        let (begun, seen) = (output::time(import.begun_at), output::time(import.seen_at));
+        say!("  {begun} to {seen}")?;
     }
     Ok(())
 }

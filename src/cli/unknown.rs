@@ -7,9 +7,10 @@ use shell_words::quote;
 
 use crate::ledger::MessageKey;
 use crate::message::{CampaignId, MessageId};
-use crate::operate::{UnknownFinding, UnknownMessages};
+use crate::operate::{UnknownFinding, UnknownMessages, grouped};
 
 use super::listing::{LimitArgs, paragraph, with_command};
+use super::next_steps::state_flag;
 use super::{ExitCode, GlobalArgs, Problem, output};
 
 /// List messages whose outcome is unknown, and settle them.
@@ -48,7 +49,7 @@ pub(super) struct SettleArgs {
     /// The message was sent: it counts as done
     #[arg(long)]
     sent: bool,
-    /// The message was not sent: it waits again, and continues with the step whose outcome was unknown
+    /// The message was not sent: it is queued again, and continues with the step whose outcome was unknown
     #[arg(long)]
     not_sent: bool,
 }
@@ -70,14 +71,18 @@ impl UnknownListArgs {
         let unknowns = service.read_models().unknowns(campaign, limit).await?;
         match self.json {
             true => output::json(&unknowns.messages)?,
-            false => show_unknowns(&unknowns, campaign)?,
+            false => show_unknowns(&unknowns, campaign, &state_flag(&service))?,
         }
         Ok(ExitCode::Success)
     }
 }
 
-/// Prints the unknown messages and what to do next. `campaign`: all are of this one.
-fn show_unknowns(unknowns: &UnknownMessages, campaign: Option<&CampaignId>) -> io::Result<()> {
+/// Prints the unknown messages and what to do next. `campaign`: all are of this one. `state`: the flag of the ledger.
+fn show_unknowns(
+    unknowns: &UnknownMessages,
+    campaign: Option<&CampaignId>,
+    state: &str,
+) -> io::Result<()> {
     let of = campaign.map_or(String::new(), |id| format!(" of {id}"));
     let total = match unknowns.total {
         0 => {
@@ -87,7 +92,10 @@ fn show_unknowns(unknowns: &UnknownMessages, campaign: Option<&CampaignId>) -> i
             );
         }
         1 => format!("1 message{of} whose outcome is unknown"),
-        total => format!("{total} messages{of} whose outcome is unknown, oldest first"),
+        total => format!(
+            "{} messages{of} whose outcome is unknown, oldest first",
+            grouped(total)
+        ),
     };
     say!("{}", paragraph("", &total))?;
     for message in &unknowns.messages {
@@ -106,7 +114,8 @@ fn show_unknowns(unknowns: &UnknownMessages, campaign: Option<&CampaignId>) -> i
         let name = campaign.map_or(String::new(), |id| format!(" {id}"));
         let (left_out, total) = (unknowns.left_out, unknowns.total);
         let text = format!(
-            "{left_out} later ones are left out. To list all: flexcast unknown list{name} --limit {total}"
+            "{} later ones are left out. To list all: flexcast unknown list{name} --limit {total}{state}",
+            grouped(left_out)
         );
         say!("{}", with_command(&text))?;
     }
@@ -116,7 +125,7 @@ fn show_unknowns(unknowns: &UnknownMessages, campaign: Option<&CampaignId>) -> i
     let (campaign, id) = (&first.row.campaign, quote(first.row.id.as_str()));
     let text = format!(
         "Check each message in Twilio's console. Then say what you found, with --sent or --not-sent: flexcast unknown \
-         settle {campaign} {id} --sent"
+         settle {campaign} {id} --sent{state}"
     );
     say!("{}", with_command(&text))
 }
@@ -136,7 +145,8 @@ impl SettleArgs {
         if self.sent {
             say!("{key} is done.")?;
         } else {
-            say!("{key} waits again; a consumer (flexcast work) carries it out.")?;
+            let text = format!("{key} is queued again; a consumer (flexcast work) carries it out.");
+            say!("{}", paragraph("", &text))?;
         }
         Ok(ExitCode::Success)
     }

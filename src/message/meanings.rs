@@ -1,6 +1,6 @@
 //! What the reasons of outcomes mean, in sentences for an operator.
 
-use super::{DeadReason, UnknownReason};
+use super::{DeadReason, SkipReason, UnknownReason, WaitReason};
 
 impl DeadReason {
     /// What happened to the message, in one sentence.
@@ -31,6 +31,41 @@ impl DeadReason {
     }
 }
 
+impl SkipReason {
+    /// Why the message was not to be sent, in one sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::OptedOut => "The customer has opted out of messages from this sender.",
+            Self::Cancelled => "The campaign was cancelled before the message began.",
+            Self::Expired => "The time until which it could be sent has passed.",
+            Self::CustomerBusy => {
+                "The customer was in another conversation, and flexcast never writes into one that is not its own."
+            }
+            Self::AgentUnavailable => {
+                "The agent was not available, and the campaign skips such messages (when_unavailable)."
+            }
+        }
+    }
+}
+
+impl WaitReason {
+    /// What the message waits for, in one sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::NotBefore => "It waits for the time of its not_before.",
+            Self::Pace => "It waits for its turn in the pace of the campaign or of its agent.",
+            Self::Retry => "It is tried again after a temporary error.",
+            Self::CustomerBusy => "It waits until the customer's other conversation is closed.",
+            Self::AgentUnavailable => {
+                "It waits until its agent is online and has a free place for a task."
+            }
+            Self::Paused => "An operator has paused its sender or its agent.",
+        }
+    }
+}
+
 impl UnknownReason {
     /// Why the outcome is unknown, in one sentence.
     #[must_use]
@@ -54,7 +89,10 @@ mod tests {
     fn every_reason_is_explained_in_one_sentence_of_its_own() {
         let dead = DeadReason::ALL.iter().map(|reason| reason.meaning());
         let unknown = UnknownReason::ALL.iter().map(|reason| reason.meaning());
-        let mut all: Vec<_> = dead.chain(unknown).collect();
+        let skipped = SkipReason::ALL.iter().map(|reason| reason.meaning());
+        let waits = WaitReason::ALL.iter().map(|reason| reason.meaning());
+        let over = dead.chain(unknown).chain(skipped);
+        let mut all: Vec<_> = over.chain(waits).collect();
         for meaning in &all {
             assert!(meaning.ends_with('.'), "{meaning}");
             assert!(meaning.chars().count() <= 120, "{meaning}");

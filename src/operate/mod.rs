@@ -62,7 +62,7 @@ pub use importing::{
 pub use queue_access::QueueAccess;
 pub use status::{
     CampaignProgress, CampaignReport, CampaignStatus, ConsumerCampaigns, Imbalance, PausedRun,
-    ProgressMeter, RunOutcome, RunSpeed, StatusReport,
+    ProgressMeter, ReasonMeaning, RunOutcome, RunSpeed, StatusReport, meaning,
 };
 pub use steering::{
     AppliedCampaign, ApplyDifference, Cancelled, PaceChange, Paced, PausedScope, QuotaChange,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::campaign::WhenOpen;
 use crate::ledger::Ending;
-use crate::message::{DeadReason, Ended, Failure, FailureClass, SkipReason, WaitReason};
+use crate::message::{DeadReason, Ended, Failure, FailureClass, SkipReason, StepName, WaitReason};
 
 use super::{Circumstances, Decision, RetryPolicy};
 
@@ -24,6 +24,15 @@ pub enum Verdict {
     Halt(Box<Failure>),
 }
 
+/// Evidence that names its step. That of a failure names it already.
+fn at_step(step: StepName, evidence: String) -> String {
+    let begin = format!("{step}: ");
+    match evidence.starts_with(&begin) {
+        true => evidence,
+        false => begin + &evidence,
+    }
+}
+
 /// Decides what happens to a message.
 #[must_use]
 pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
@@ -36,7 +45,7 @@ pub fn judge(ended: Ended, policy: &RetryPolicy, of: Circumstances) -> Verdict {
         } => {
             return Verdict::End(Ending::Unknown {
                 reason,
-                evidence: format!("{step}: {evidence}"),
+                evidence: at_step(step, evidence),
             });
         }
         Ended::Busy(detail) => return busy(detail, of),

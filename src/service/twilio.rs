@@ -153,7 +153,7 @@ pub fn client_settings(config: &Config) -> Result<ClientSettings, ServiceError> 
 fn credentials(access: &TwilioAccess) -> Result<Credentials, ConfigError> {
     let sid = access.account_sid.as_deref().ok_or_else(|| {
         let text = "TWILIO_ACCOUNT_SID is not set: set it, and TWILIO_AUTH_TOKEN or both TWILIO_API_KEY and \
-        TWILIO_API_SECRET (or use --simulate)";
+        TWILIO_API_SECRET";
         ConfigError::Invalid(text.to_owned())
     })?;
     Credentials::new(

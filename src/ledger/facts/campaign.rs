@@ -36,6 +36,12 @@ impl CampaignState {
     pub fn is_consumed(self) -> bool {
         matches!(self, Self::Running | Self::Cancelled)
     }
+
+    /// Whether an operator can cancel it: it is not over.
+    #[must_use]
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Running | Self::Paused)
+    }
 }
 
 /// The reason of a campaign that finished by itself, because its messages came from files.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ledger::{Ending, Ledger, PageRow, Standing};
-use crate::message::CampaignId;
+use crate::message::{CampaignId, SkipReason};
 
 use super::campaigns::find;
 use super::{OperateError, ReadModels};
@@ -19,23 +19,46 @@ use contacts::ContactColumns;
 /// The number of messages or rows in a page of the ledger.
 const PAGE: usize = 1_000;
 
-/// The selection of messages to export.
+/// The selection of messages to export. If it names no state, all messages are exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportWhich {
-    /// Only dead messages.
+    /// Dead messages, and the rejected rows.
     pub failed: bool,
+    /// Skipped messages. A file of contacts leaves out customers who have opted out.
+    pub skipped: bool,
 }
 
 impl ExportWhich {
+    fn has_all(self) -> bool {
+        !self.failed && !self.skipped
+    }
+
     fn has(self, row: &PageRow) -> bool {
-        let is_dead = matches!(
+        let is_ending = match &row.standing {
+            Standing::Over { ending, .. } => match ending {
+                Ending::Dead { .. } => self.failed,
+                Ending::Skipped { .. } => self.skipped,
+                Ending::Done { .. } | Ending::Unknown { .. } => false,
+            },
+            _ => false,
+        };
+        is_ending || self.has_all()
+    }
+
+    /// Whether a file of contacts has the message. Skipped messages are selected to be sent again, which an opt-out
+    /// forbids.
+    fn has_contact(self, row: &PageRow) -> bool {
+        let opted_out = matches!(
             &row.standing,
             Standing::Over {
-                ending: Ending::Dead { .. },
+                ending: Ending::Skipped {
+                    reason: SkipReason::OptedOut,
+                    ..
+                },
                 ..
             }
         );
-        !self.failed || is_dead
+        self.has(row) && (self.has_all() || !opted_out)
     }
 }
 
@@ -91,7 +114,7 @@ impl ReadModels {
         let mut export = self.begun(campaign, which).await?;
         let mut names = BTreeSet::new();
         let mut after = 0;
-        while let Some(rows) = export.messages(&mut after).await? {
+        while let Some(rows) = export.contacts(&mut after).await? {
             names.extend(rows.iter().flat_map(contacts::attributes));
         }
         export.stage = Stage::ContactHeader(ContactColumns::of(names));
@@ -126,9 +149,13 @@ impl CampaignExport {
                 is_headed,
             } => {
                 let Some(rows) = self.messages(&mut after).await? else {
-                    self.stage = Stage::RejectedRows {
-                        after: 0,
-                        is_headed,
+                    let has_rows = self.which.failed || self.which.has_all();
+                    self.stage = match has_rows {
+                        true => Stage::RejectedRows {
+                            after: 0,
+                            is_headed,
+                        },
+                        false => Stage::Over,
                     };
                     return Ok(Some(Vec::new()));
                 };
@@ -156,7 +183,7 @@ impl CampaignExport {
                 (header, Stage::Contacts { after: 0, columns })
             }
             Stage::Contacts { mut after, columns } => {
-                let Some(rows) = self.messages(&mut after).await? else {
+                let Some(rows) = self.contacts(&mut after).await? else {
                     return Ok(None);
                 };
                 let lines = columns.lines(&rows)?;
@@ -170,12 +197,29 @@ impl CampaignExport {
 
     /// The selected messages of the next page, in the order in which they were accepted. `None` after the last page.
     async fn messages(&self, after: &mut i64) -> Result<Option<Vec<PageRow>>, OperateError> {
-        let mut page = self.ledger.page(&self.campaign, *after, PAGE).await?;
+        let page = self.page(after).await?;
+        Ok(page.map(|mut page| {
+            page.retain(|row| self.which.has(row));
+            page
+        }))
+    }
+
+    /// The same, for a file of contacts.
+    async fn contacts(&self, after: &mut i64) -> Result<Option<Vec<PageRow>>, OperateError> {
+        let page = self.page(after).await?;
+        Ok(page.map(|mut page| {
+            page.retain(|row| self.which.has_contact(row));
+            page
+        }))
+    }
+
+    /// The next page of the ledger. `None` after the last page.
+    async fn page(&self, after: &mut i64) -> Result<Option<Vec<PageRow>>, OperateError> {
+        let page = self.ledger.page(&self.campaign, *after, PAGE).await?;
         let Some(last) = page.last() else {
             return Ok(None);
         };
         *after = last.number;
-        page.retain(|row| self.which.has(row));
         Ok(Some(page))
     }
 }

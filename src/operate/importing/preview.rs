@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::campaign::{Campaign, WhenUnavailable};
 use crate::intake::{Input, Preview, SharedIds};
+use crate::ledger::CampaignState;
 use crate::message::Address;
 use crate::operate::OperateError;
 use crate::operate::forecast::{
@@ -60,6 +61,9 @@ pub struct ImportPreview {
     /// The senders of the messages; the campaign's senders if no message has one.
     #[serde(skip)]
     pub senders_used: Vec<String>,
+    /// Whether the campaign is paused: its messages are imported, and not sent.
+    #[serde(skip)]
+    pub is_paused: bool,
     /// Ids that several people have, unless the rules accept them.
     #[serde(skip)]
     pub shared_ids: Option<SharedIds>,
@@ -168,6 +172,7 @@ pub async fn preview(
         checks,
         senders_used: senders(&preview, campaign),
         open: so_far.open.messages,
+        is_paused: so_far.state == Some(CampaignState::Paused),
         agents_at_twilio: agents,
         forecast,
         preview,

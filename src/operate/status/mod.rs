@@ -5,11 +5,13 @@
 //! queue's depth.
 
 mod consumers;
+mod meanings;
 mod progress;
 mod report;
 mod runs;
 
 pub use consumers::ConsumerCampaigns;
+pub use meanings::{ReasonMeaning, meaning};
 pub use progress::{CampaignProgress, ProgressMeter, RunSpeed};
 pub use report::{CampaignReport, Imbalance};
 pub use runs::{PausedRun, RunOutcome};

@@ -12,6 +12,7 @@ use crate::message::{CampaignId, PauseCause, WaitReason};
 use crate::operate::campaigns::{calendar_notice, distrust_notice, find, paused_notice};
 use crate::operate::{OperateError, ReadModels, scoped_pause_notice};
 
+use super::meanings::{ReasonMeaning, meanings};
 use super::RunOutcome;
 
 /// The report of one campaign: its id, its state, its books, its unread messages and its imports.
@@ -20,6 +21,9 @@ pub struct CampaignReport {
     pub campaign: CampaignId,
     #[serde(flatten)]
     pub books: Books,
+    /// The reasons of the books in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub meanings: Vec<ReasonMeaning>,
     /// The due times of its scheduled, retrying and held messages, by reason.
     #[serde(rename = "due", skip_serializing_if = "BTreeMap::is_empty")]
     pub due_times: BTreeMap<WaitReason, DueTimes>,
@@ -101,6 +105,7 @@ impl CampaignReport {
             paused_notice: paused_notice(&record),
             distrust_notice: distrust_notice(&record),
             campaign: record.id,
+            meanings: meanings(&books),
             books,
             due_times: BTreeMap::new(),
             unread,

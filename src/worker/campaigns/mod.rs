@@ -407,7 +407,8 @@ impl Campaigns {
 fn tell_paused(record: &CampaignRecord) {
     let by = record.paused_by.as_ref().map(ToString::to_string);
     tracing::warn!(
-        campaign.id = %record.id, by, reason = record.reason, since = %record.state_since,
+        target: "flexcast::worker::paused",
+        { campaign.id = %record.id, by, reason = record.reason, since = %record.state_since },
         "the campaign is paused; resume it with: flexcast campaign resume {}", record.id
     );
 }

@@ -295,7 +295,7 @@ async fn dead_letters_are_counted_by_reason_first_with_the_words_of_the_code() {
         "10 exhausted at step conversation_participant, Twilio error 30008",
         "all attempts were used up",
         "3 malformed, refused when it arrived from its publisher",
-        "The latest 1",
+        "The latest one",
     ];
     let mut rest = words.as_str();
     for part in parts {

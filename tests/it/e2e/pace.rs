@@ -109,7 +109,7 @@ fn the_file_sets_the_pace_again_and_what_is_wrong_is_said() {
     let lifted = ["campaign", "pace", "spring", "--campaign", "none"];
     let told = place.run(&lifted).ends_with(0).out;
     assert!(
-        told.contains("none over the campaign, 2/min for each agent"),
+        told.contains("no limit for the whole campaign, 2/min for each agent"),
         "{told}"
     );
     assert_eq!(pace(&place), json!({"campaign": null, "agent": "2/min"}));

@@ -229,6 +229,11 @@ fn of_warnings() -> Vec<Case> {
     ]
 }
 
+/// Whether the line begins with a row's line number, or with several.
+fn is_about_rows(line: &str) -> bool {
+    line.starts_with("  line ") || line.starts_with("  lines ")
+}
+
 /// The sentences that importing a case prints: a reason's or a warning's word, and its lines.
 fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<String, Vec<String>>) {
     let toml = format!("id = \"{campaign}\"\n{}", case.campaign);
@@ -238,7 +243,7 @@ fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<Strin
     place.write(case.file, content.expect("UTF-8"));
     let ran = place.run(&["import", "campaign.toml", case.file]);
     let mut counts = [0; 2];
-    for line in ran.err.lines().filter(|line| line.starts_with("  line ")) {
+    for line in ran.err.lines().filter(|line| is_about_rows(line)) {
         let parts = line.trim().split_once(": ").and_then(|(place, rest)| {
             let (word, sentence) = rest.split_once(": ")?;
             Some((place, word, sentence))
@@ -247,6 +252,7 @@ fn printed(place: &Place, campaign: &str, case: &Case, said: &mut BTreeMap<Strin
         // The line's number is the case's, and the column's header is in its words.
         let column = at
             .split_once(", ")
+            .filter(|_| at.starts_with("line "))
             .map_or(String::new(), |(_, column)| format!("{column}: "));
         counts[usize::from(Warning::ALL.iter().any(|warning| warning.as_str() == word))] += 1;
         let all = said.entry(word.to_owned()).or_default();

@@ -230,7 +230,7 @@ fn a_blocked_sender_is_replaced_while_its_messages_are_open() {
         "0150, +1******0151",
     );
     let moved = place.run(&to("+12025550151")).ends_with(0);
-    says(&moved, "messages were moved to +12025550151");
+    says(&moved, "moved to +12025550151");
     let books = place.status("spring");
     assert_eq!(books["state"], "running", "{books}");
     // The consumer's own rates are those of its start: from the new sender one segment a second.

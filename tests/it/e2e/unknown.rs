@@ -91,7 +91,7 @@ fn an_unknown_is_settled_as_sent_or_sent_again_as_the_operator_says() {
     assert_eq!(books["state"], "finished", "an unknown is not open");
 
     let told = settle(&not_sent, &["--not-sent"]).ends_with(0).out;
-    assert!(told.contains("waits again"), "{told}");
+    assert!(told.contains("is queued again"), "{told}");
     let books = place.status("spring");
     balanced(&books);
     assert_eq!(

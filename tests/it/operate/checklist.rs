@@ -204,7 +204,7 @@ async fn what_the_campaign_has_already_is_not_sent_again() {
     let table = [
         (
             CheckCode::Campaign,
-            "The campaign is running: 2 open, 1 over.",
+            "The campaign is running: 2 open, 1 ended.",
         ),
         (CheckCode::Rows, "3 rows: 1 new, 2 in the campaign already."),
         (
@@ -283,7 +283,8 @@ async fn customers_of_another_campaign_of_the_last_days_are_counted() {
         preview(request, &All).await.expect("a preview")
     };
     let now = look(0).await;
-    let text = "1 customer had a message of another campaign in the last 7 days: spring 1.";
+    let text = "1 customer had a message of another campaign in the last 7 days: spring 1. Customers whose \
+                conversation is still open are skipped (customer_busy); when_open = \"defer\" waits until it is closed.";
     let expected = (CheckState::Warn, text);
     assert_eq!(said(&now, CheckCode::RecentElsewhere), expected);
     let in_time = "The campaign is new: this ledger does not have it.";

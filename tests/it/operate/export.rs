@@ -1,5 +1,7 @@
 //! Exports: the whole file, in pieces, whoever asks for it.
 
+use flexcast::ledger::Ending;
+use flexcast::message::SkipReason;
 use flexcast::operate::{CampaignExport, ExportWhich};
 
 use super::{Desk, dead, done, message, spring};
@@ -33,8 +35,49 @@ async fn an_export_has_a_header_and_a_line_for_each_message() {
     );
     let headers = lines.iter().filter(|line| line.starts_with("kind,"));
     assert_eq!(headers.count(), 1);
-    let failed = ExportWhich { failed: true };
+    let failed = ExportWhich {
+        failed: true,
+        ..ExportWhich::default()
+    };
     assert_eq!(text(export(failed).await).await.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn skipped_messages_are_exported_and_no_contact_who_has_opted_out() {
+    let desk = Desk::with_spring().await;
+    desk.accept(4).await;
+    desk.end(1, dead()).await;
+    desk.end(2, skipped(SkipReason::CustomerBusy)).await;
+    desk.end(3, skipped(SkipReason::OptedOut)).await;
+    let read = desk.read();
+    let which = ExportWhich {
+        skipped: true,
+        ..ExportWhich::default()
+    };
+    let lines = text(read.export(&spring(), which).await.expect("an export")).await;
+    let ids = |text: &str, column: usize| -> Vec<String> {
+        let lines = text.lines().skip(1);
+        let cells = lines.filter_map(|line| line.split(',').nth(column).map(str::to_owned));
+        cells.collect()
+    };
+    assert_eq!(ids(&lines, 1), ["crm-2", "crm-3"]);
+    let contacts = read.export_contacts(&spring(), which).await;
+    let contacts = text(contacts.expect("an export")).await;
+    assert_eq!(ids(&contacts, 3), ["crm-2"]);
+    let both = ExportWhich {
+        failed: true,
+        skipped: true,
+    };
+    let contacts = read.export_contacts(&spring(), both).await;
+    let contacts = text(contacts.expect("an export")).await;
+    assert_eq!(ids(&contacts, 3), ["crm-1", "crm-2"]);
+}
+
+fn skipped(reason: SkipReason) -> Ending {
+    Ending::Skipped {
+        reason,
+        detail: None,
+    }
 }
 
 #[tokio::test]

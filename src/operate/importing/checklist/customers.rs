@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::campaign::WhenOpen;
 use crate::intake::{TextFault, Warning};
 use crate::ledger::{CampaignState, RejectedRow};
 use crate::operate::importing::so_far::RECENT;
@@ -42,7 +43,7 @@ impl Checked<'_> {
         }
         let (open, over) = (so_far.open.messages, so_far.over);
         let counts = [("open", open), ("over", over)];
-        let messages = format!("{} open, {} over", grouped(open), grouped(over));
+        let messages = format!("{} open, {} ended", grouped(open), grouped(over));
         let mut item = match so_far.state {
             None => CheckItem::ok(code, "The campaign is new: this ledger does not have it."),
             Some(CampaignState::Running) if open + over == 0 => {
@@ -223,13 +224,22 @@ impl Checked<'_> {
             .iter()
             .map(|(campaign, customers)| format!("{campaign} {}", grouped(*customers)));
         let text = format!(
-            "{} a message of another campaign in the last {} days: {}.",
+            "{} a message of another campaign in the last {} days: {}. {}",
             match all {
                 1 => "1 customer had".to_owned(),
                 all => format!("{} customers had", grouped(all)),
             },
             RECENT.as_secs() / (24 * 3_600),
-            listed(named, by_campaign.len() as u64)
+            listed(named, by_campaign.len() as u64),
+            match self.campaign.when_open {
+                WhenOpen::Skip => {
+                    "Customers whose conversation is still open are skipped (customer_busy); when_open = \"defer\" waits \
+                     until it is closed."
+                }
+                WhenOpen::Defer => {
+                    "Customers whose conversation is still open are held until it is closed (when_open)."
+                }
+            }
         );
         let item = CheckItem::warn(CheckCode::RecentElsewhere, text);
         Some(item.counts(by_campaign.iter().map(|(campaign, all)| (campaign, *all))))
