@@ -126,8 +126,9 @@ fn show_letters(
         return Ok(());
     }
     let all = campaign.map_or("CAMPAIGN", CampaignId::as_str);
-    let text =
-        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed{state}");
+    let text = format!(
+        "To write the dead messages as CSV: flexcast campaign export {all} --failed{state}"
+    );
     say!("{}", with_command(&text))
 }
 

@@ -186,6 +186,7 @@ impl From<OperateError> for Problem {
                 ExitCode::Usage
             }
             OperateError::NoMessage { .. }
+            | OperateError::NoSuchMessage(_)
             | OperateError::NotUnknown(_)
             | OperateError::IdsShared { .. }
             | OperateError::TooManyRejected { .. } => ExitCode::Data,

@@ -77,7 +77,8 @@ impl Listing {
 
     /// The rows as they are shown.
     fn shown(&self) -> Vec<Vec<Cell>> {
-        let (Some(header), true) = (self.rows.first(), self.has_header && self.rows.len() > 1) else {
+        let (Some(header), true) = (self.rows.first(), self.has_header && self.rows.len() > 1)
+        else {
             return self.rows.clone();
         };
         let is_filled = |at: usize| {

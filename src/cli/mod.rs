@@ -45,6 +45,7 @@ mod tips;
 mod try_one;
 mod unknown;
 mod voice;
+mod why;
 mod work;
 
 pub use exit::{ExitCode, Problem};
@@ -113,6 +114,8 @@ enum Command {
     Campaign(campaign::CampaignCommand),
     /// Show the states of the messages of one campaign, or of all campaigns
     Status(status::StatusArgs),
+    /// Show why a message is where it is: what happened, what holds it, what comes next
+    Why(why::WhyArgs),
     /// Show dead letters: messages that failed for good, and why
     #[command(subcommand)]
     Dead(dead::DeadCommand),
@@ -194,6 +197,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Status(status) => status.run(global).await,
         Command::Dead(dead) => dead.run(global).await,
         Command::Unknown(unknown) => unknown.run(global).await,
+        Command::Why(why) => why.run(global).await,
         Command::Audit(audit) => audit.run(global).await,
         Command::Ledger(ledger) => ledger.run(global).await,
         Command::Schema(schema) => schema.run(),

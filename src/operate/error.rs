@@ -35,6 +35,11 @@ pub enum OperateError {
         key: MessageKey,
         near: Vec<MessageId>,
     },
+    /// The campaign has no message with this id or address. The text is not shown: it may be a customer's number.
+    #[error(
+        "campaign {0} has no message with this id or address. All messages: flexcast campaign export {0}"
+    )]
+    NoSuchMessage(CampaignId),
     /// The message has another state.
     #[error("{} is not unknown; see: flexcast unknown list {}", in_log(.0), .0.campaign)]
     NotUnknown(MessageKey),

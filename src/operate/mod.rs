@@ -12,6 +12,7 @@
 //! | preview a file as a check-list, import it; accept one message | `importing/` |
 //! | forecast when a campaign ends, and which limit decides it | `forecast/` |
 //! | states of messages, what consumers report, progress of a run | `status/` |
+//! | the story of one message: what happened, what holds it, what comes next | `why/` |
 //! | dead letters by reason; unknown messages, and settling them | `dead`, `unknown` |
 //! | names that are similar to one that does not exist | `near` |
 //! | all messages of a campaign as CSV | `export/` |
@@ -36,6 +37,7 @@ mod importing;
 mod dead;
 mod status;
 mod unknown;
+mod why;
 
 mod audit;
 mod backup;
@@ -69,6 +71,7 @@ pub use steering::{
     Replacing, Resumed, ResumedScope, StateNow, Stopped, scoped_pause_notice,
 };
 pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
+pub use why::{AtTwilio, Story, StoryEvent};
 pub use wording::{counted, grouped};
 
 use std::sync::Arc;

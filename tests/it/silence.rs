@@ -386,6 +386,7 @@ const COMMANDS: &[&[&str]] = &[
     &["campaign", "pause", "--agent", "nosuch"],
     &["campaign", "resume", "--agent", "nosuch"],
     &["audit"],
+    &["why", "spring", "nosuch"],
     &["audit", "--campaign", "spring", "--since", "1h", "--json"],
     &["status", "spring"],
     &["work", "--until-idle", "--http", "127.0.0.1:0"],

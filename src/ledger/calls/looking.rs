@@ -10,9 +10,9 @@ use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Books, CustomerRow, DueTimes, Ledger, LedgerError, MessageKey, MessageRecord, OnQueue, PageRow,
-    RejectedRow, Result, Standing,
+    RejectedRow, Result, Standing, WaitRow,
 };
-use crate::message::{CampaignId, Failure, Message, MessageId, WaitReason};
+use crate::message::{Address, CampaignId, Failure, Message, MessageId, WaitReason};
 
 impl Ledger {
     /// The books of one campaign, or the sum of all. It counts every record: about 150 ms for a million messages.
@@ -87,6 +87,20 @@ impl Ledger {
     pub async fn find(&self, key: &MessageKey) -> Result<Option<MessageRecord>> {
         let key = key.clone();
         look!(in snapshot, self, LedgerCall::named("find"), |session| find(session, &key))
+    }
+
+    /// The message of a campaign to this address.
+    pub async fn at_address(
+        &self,
+        campaign: &CampaignId,
+        address: &Address,
+    ) -> Result<Option<MessageId>> {
+        let (campaign, address) = (campaign.clone(), address.clone());
+        look!(self, LedgerCall::named("at_address"), |session| async {
+            let sql = "SELECT id FROM messages WHERE campaign = $1 AND address = $2";
+            let values = values![&campaign, address.as_str()];
+            first(session, sql, values, |row| message_id(row.str(0)?)).await
+        })
     }
 
     /// The ids of a campaign's messages that are next to this id in alphabetical order: at most `limit` before it, and as
@@ -333,7 +347,23 @@ async fn find(session: &impl StoreSession, key: &MessageKey) -> Result<Option<Me
         standing: found.standing,
         last_failure,
         journal: session.query(sql, of, read).await?,
+        waits: waits(session, key).await?,
     }))
+}
+
+async fn waits(session: &impl StoreSession, key: &MessageKey) -> Result<Vec<WaitRow>> {
+    let sql = "SELECT at, reason, due_at, failure FROM waits
+               WHERE campaign = $1 AND id = $2 ORDER BY number";
+    let read = |row: &StoreRow<'_>| {
+        Ok(WaitRow {
+            at: row.time(0)?,
+            reason: row.word(1)?,
+            due: row.time(2)?,
+            failure: row.json_or_none(3)?,
+        })
+    };
+    let of = values![&key.campaign, &key.id];
+    session.query(sql, of, read).await
 }
 
 fn customer_row(row: &StoreRow<'_>) -> Result<CustomerRow> {

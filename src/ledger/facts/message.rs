@@ -240,6 +240,21 @@ pub struct MessageRecord {
     /// The failure of the last attempt that is retried.
     pub last_failure: Option<Failure>,
     pub journal: Vec<(Timestamp, Event)>,
+    /// How often and why it was put off, in order.
+    pub waits: Vec<WaitRow>,
+}
+
+/// One time that a message was put off.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WaitRow {
+    /// When it was put off.
+    pub at: Timestamp,
+    pub reason: WaitReason,
+    /// Not before this time. Of a message that waits for its pace, an estimate.
+    pub due: Timestamp,
+    /// The failure that is retried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// A stuck message that was leased to retry its undo.

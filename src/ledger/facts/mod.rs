@@ -34,7 +34,7 @@ pub(super) use message::SHOWN_FOR;
 pub use message::{
     Acceptance, CustomerRow, EARLY, HeldFor, LATE, Lease, LeasedMessage, MessageKey, MessageRecord,
     OpenOfSender, PageRow, Publication, Settlement, StoreRun, Stuck, Taken, UNDO_AFTER,
-    UndoSettlement, UnknownRow, Wake,
+    UndoSettlement, UnknownRow, WaitRow, Wake,
 };
 pub use open::OpenMessages;
 pub use pauses::{PauseScope, ScopedPause};

@@ -77,3 +77,16 @@ pub(super) fn fenced(table: &str, fence: &str, change: &str) -> String {
          SELECT first FROM held"
     )
 }
+
+/// A statement that puts off a message: it changes the turn, appends the events, and records the wait. $6 is the reason
+/// of the wait, $7 its due time, and `failure` the parameter of the failure that is retried.
+pub(super) fn fenced_wait(change: &str, failure: &str) -> String {
+    format!(
+        "WITH held AS (UPDATE turns SET {COUNT}{change} WHERE {FENCE} RETURNING {FIRST}),
+         written AS ({APPEND}),
+         waiting AS (
+            INSERT INTO waits (campaign, id, at, reason, due_at, failure)
+            SELECT $1, $2, $4::BIGINT, $6::TEXT, $7::BIGINT, {failure}::TEXT FROM held)
+         SELECT first FROM held"
+    )
+}

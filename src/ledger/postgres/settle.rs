@@ -18,7 +18,7 @@ use crate::ledger::{
 };
 use crate::message::{DeadReason, Effects, Event, WaitReason};
 
-use super::fenced::{APPEND, Entry, FENCE, HELD, fenced};
+use super::fenced::{APPEND, Entry, FENCE, HELD, fenced, fenced_wait};
 use super::server::CommittedEvent;
 use super::{LeaseClock, PostgresStore, on_client};
 
@@ -186,13 +186,12 @@ async fn defer(
     deferral: &Deferral<'_>,
     held_for: Option<Cow<'_, str>>,
 ) -> Result<Option<CommittedEvent>> {
-    let sql = fenced(
-        "turns",
-        FENCE,
+    let sql = fenced_wait(
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = $9,
          last_failure = coalesce($10, last_failure), attempts = attempts + $11, held_for = $12,
          tried_since = CASE WHEN $13 THEN tried_since END, tried_until = CASE WHEN $13 THEN $7::BIGINT END,
          holder = NULL, lease_until = NULL",
+        "$10",
     );
     let Deferral { due, failure, .. } = *deferral;
     let (wake_at, queued) = match deferral.wake {
@@ -226,11 +225,10 @@ async fn backlogged(
     since: Timestamp,
     due: Timestamp,
 ) -> Result<Option<CommittedEvent>> {
-    let sql = fenced(
-        "turns",
-        FENCE,
+    let sql = fenced_wait(
         ", state = 'deferred', reason = $6, due_at = $7, wake_at = $8, queued = FALSE,
          backlog = $9, backlog_since = $10, tried_since = NULL, holder = NULL, lease_until = NULL",
+        "NULL",
     );
     let wake_at = ms(later(due, UNCALLED_FOR));
     let reason = WaitReason::Pace.as_str();

@@ -136,7 +136,7 @@ pub(super) fn settle(
                 failure: failure.as_deref(),
                 uses_attempt: *uses_attempt,
             };
-            defer(conn, lease, &deferral, attempts)
+            defer(conn, lease, &deferral, attempts, now)
         }
         Settlement::Held { agent, due } => {
             let deferral = Deferral {
@@ -146,7 +146,7 @@ pub(super) fn settle(
                 failure: None,
                 uses_attempt: false,
             };
-            defer(conn, lease, &deferral, attempts)?;
+            defer(conn, lease, &deferral, attempts, now)?;
             conn.prepare_cached("UPDATE turns SET held_for = ?3 WHERE campaign = ?1 AND id = ?2")?
                 .execute([campaign(lease), id(lease), agent.as_str()])?;
             Ok(())
@@ -163,7 +163,7 @@ pub(super) fn settle(
                 failure: None,
                 uses_attempt: false,
             };
-            defer(conn, lease, &deferral, attempts)?;
+            defer(conn, lease, &deferral, attempts, now)?;
             conn.prepare_cached(
                 "UPDATE turns SET backlog = ?3, backlog_since = ?4, wake_at = ?5
                  WHERE campaign = ?1 AND id = ?2",
@@ -221,7 +221,14 @@ fn end(
     Ok(())
 }
 
-fn defer(conn: &Connection, lease: &Lease, deferral: &Deferral<'_>, attempts: i64) -> Result<()> {
+/// Puts off a message, and records the wait.
+fn defer(
+    conn: &Connection,
+    lease: &Lease,
+    deferral: &Deferral<'_>,
+    attempts: i64,
+    now: Timestamp,
+) -> Result<()> {
     let Deferral {
         reason,
         due,
@@ -249,6 +256,18 @@ fn defer(conn: &Connection, lease: &Lease, deferral: &Deferral<'_>, attempts: i6
         attempts + i64::from(deferral.uses_attempt),
         failure.map(to_json).transpose()?,
         grows_older(reason, failure)
+    ])?;
+    conn.prepare_cached(
+        "INSERT INTO waits (campaign, id, at, reason, due_at, failure)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        campaign(lease),
+        id(lease),
+        ms(now),
+        reason.as_str(),
+        ms(due),
+        failure.map(to_json).transpose()?
     ])?;
     Ok(())
 }

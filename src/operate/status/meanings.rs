@@ -106,9 +106,9 @@ fn to_do_if_skipped(reason: SkipReason) -> Option<&'static str> {
             "When that conversation is closed, send to the customer in another campaign. With when_open = \"defer\", \
              a campaign waits for that.",
         ),
-        SkipReason::Expired => Some(
-            "To send it all the same, use another campaign with a later expires_at or end_at.",
-        ),
+        SkipReason::Expired => {
+            Some("To send it all the same, use another campaign with a later expires_at or end_at.")
+        }
         SkipReason::AgentUnavailable => Some(
             "To send it all the same, use another campaign with other agents or another when_unavailable.",
         ),
@@ -149,8 +149,13 @@ mod tests {
         for of in &found {
             assert!(of.sentences().ends_with('.'), "{of:?}");
         }
-        let busy = found.iter().find(|of| of.state == "skipped" && of.reason == "customer_busy");
+        let busy = found
+            .iter()
+            .find(|of| of.state == "skipped" && of.reason == "customer_busy");
         let said = busy.map(ReasonMeaning::sentences).unwrap_or_default();
-        assert!(said.contains("another conversation") && said.contains("when_open"), "{said}");
+        assert!(
+            said.contains("another conversation") && said.contains("when_open"),
+            "{said}"
+        );
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Leased<'a> {
     }
 
     /// Waits for the message's own limits if it is to begin, and for its slot in flight.
-    async fn in_flight(self) -> Result<Ready<'a>, Left> {
+    async fn in_flight(mut self) -> Result<Ready<'a>, Left> {
         let stop = self.session.stop;
         let (shared, active) = (self.session.shared, self.session.active);
         if self.is_new() && self.unfit.is_none() {
@@ -96,6 +96,15 @@ impl<'a> Leased<'a> {
             let Some(Some(permit)) = stop.run_until_stopped(self.permit()).await else {
                 return Err(self.release().await);
             };
+            // The wait may have been long: the message may have expired, or its sender may be paused.
+            match self.admission() {
+                Admission::Go => {}
+                not_now => {
+                    permit.give_back();
+                    self.give_back_place();
+                    return Err(self.not_now(not_now).await);
+                }
+            }
             let lane = permit.held_up_by().unwrap_or(LaneKind::Campaign);
             shared.parts.metrics.pacing_wait(lane, permit.waited());
         }

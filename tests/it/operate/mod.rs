@@ -6,6 +6,7 @@ mod export;
 mod importing;
 mod looking;
 mod steering;
+mod why;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -106,3 +106,16 @@ BEGIN
     RETURN TRUE;
 END
 $$;
+
+-- One row for each time that a message was put off: when, why, and until when.
+CREATE TABLE waits (
+    number   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign TEXT COLLATE "C" NOT NULL,
+    id       TEXT COLLATE "C" NOT NULL,
+    at       BIGINT NOT NULL,  -- ms
+    reason   TEXT   NOT NULL,  -- WaitReason
+    due_at   BIGINT NOT NULL,  -- ms: not before this time; of a pace, an estimate
+    failure  TEXT              -- JSON: the failure that is retried
+);
+
+CREATE INDEX waits_of_message ON waits (campaign, id);

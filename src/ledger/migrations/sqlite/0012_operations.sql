@@ -39,3 +39,16 @@ CREATE TABLE pauses (
 
 -- Messages that wait for the end of such a pause.
 CREATE INDEX turns_paused ON turns (campaign) WHERE reason = 'paused';
+
+-- One row for each time that a message was put off: when, why, and until when.
+CREATE TABLE waits (
+    number   INTEGER PRIMARY KEY,
+    campaign TEXT    NOT NULL,
+    id       TEXT    NOT NULL,
+    at       INTEGER NOT NULL,  -- ms
+    reason   TEXT    NOT NULL,  -- WaitReason
+    due_at   INTEGER NOT NULL,  -- ms: not before this time; of a pace, an estimate
+    failure  TEXT               -- JSON: the failure that is retried
+) STRICT;
+
+CREATE INDEX waits_of_message ON waits (campaign, id);

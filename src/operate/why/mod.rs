@@ -1,0 +1,161 @@
+//! Why a message is where it is: its story in order, what holds it, what comes next, and where to look at Twilio.
+//!
+//! In: a campaign, and a message's id or customer's address. Out: the story, as data and in sentences. Always: it reads
+//! only; the customer's address is masked.
+
+mod events;
+mod next;
+mod twilio;
+
+pub use events::StoryEvent;
+pub use twilio::AtTwilio;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::ledger::{AuditFilter, AuditRow, MessageKey, MessageRecord, OperationName, Standing};
+use crate::message::{Address, CampaignId, Effects, Event, MessageId, Saga, masked};
+
+use super::campaigns::{definition, find};
+use super::dead::no_message;
+use super::{OperateError, ReadModels};
+
+/// The most operations of a campaign that a story shows, the latest first.
+const OPERATIONS_MAX: usize = 1_000;
+
+/// The story of one message.
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    pub campaign: CampaignId,
+    pub id: MessageId,
+    /// Masked.
+    pub customer: String,
+    /// The agent that the message names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Address>,
+    /// Failed attempts.
+    pub attempts: u32,
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// What happened, in order.
+    pub events: Vec<StoryEvent>,
+    /// What its state means, and what holds it.
+    pub now: String,
+    /// What comes next and when, or what an operator can do.
+    pub next: String,
+    /// The resources that the message has at Twilio, and where to look at them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub at_twilio: Vec<AtTwilio>,
+}
+
+impl ReadModels {
+    /// The story of a message, by its id or by its customer's address.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::NoCampaign`] and [`OperateError::NoMessage`] when there is no such campaign or message.
+    pub async fn why(&self, campaign: &CampaignId, named: &str) -> Result<Story, OperateError> {
+        let (key, record) = self.named_message(campaign, named).await?;
+        let record_of_campaign = self.campaign(campaign).await?;
+        let sender = definition(&record_of_campaign).ok();
+        let sender = sender.and_then(|campaign| campaign.sender_of(&record.message).cloned());
+        let operations = self.operations_on(&key, &record).await?;
+        let holders = next::Holders {
+            campaign: record_of_campaign,
+            pauses: self.ledger.pauses().await?,
+            has_consumer: !self.consumers_at_work().await?.is_empty(),
+        };
+        Ok(Story {
+            customer: masked(record.message.customer.address.as_str()),
+            agent: record
+                .message
+                .agent
+                .as_ref()
+                .map(|agent| agent.worker.clone()),
+            sender,
+            attempts: record.attempts,
+            events: events::of(&record, &operations),
+            now: next::now(&record, &holders),
+            next: next::next(&key, &record, &holders),
+            at_twilio: twilio::of(&effects(&record)),
+            standing: record.standing,
+            campaign: key.campaign,
+            id: key.id,
+        })
+    }
+
+    async fn named_message(
+        &self,
+        campaign: &CampaignId,
+        named: &str,
+    ) -> Result<(MessageKey, MessageRecord), OperateError> {
+        find(&self.ledger, campaign).await?;
+        let key = |id| MessageKey {
+            campaign: campaign.clone(),
+            id,
+        };
+        let by_id = MessageId::parse(named).ok().map(key);
+        if let Some(key) = &by_id
+            && let Some(record) = self.ledger.find(key).await?
+        {
+            return Ok((key.clone(), record));
+        }
+        if let Ok(address) = Address::parse(named)
+            && let Some(id) = self.ledger.at_address(campaign, &address).await?
+        {
+            let key = key(id);
+            if let Some(record) = self.ledger.find(&key).await? {
+                return Ok((key, record));
+            }
+        }
+        match by_id {
+            Some(key) => Err(no_message(&self.ledger, &key).await?),
+            None => Err(OperateError::NoSuchMessage(campaign.clone())),
+        }
+    }
+
+    /// The operations that touched a message: on the message itself, and those on its campaign or on everything while it
+    /// was open.
+    async fn operations_on(
+        &self,
+        key: &MessageKey,
+        record: &MessageRecord,
+    ) -> Result<Vec<AuditRow>, OperateError> {
+        let filter = AuditFilter {
+            campaign: Some(key.campaign.clone()),
+            since: Some(record.accepted_at),
+        };
+        let until = match &record.standing {
+            Standing::Over { at, .. } => *at,
+            _ => Timestamp::MAX,
+        };
+        let mut rows = self.ledger.audit(&filter, OPERATIONS_MAX).await?;
+        rows.retain(|row| match &row.message {
+            Some(id) => *id == key.id,
+            None => {
+                let is_import = matches!(
+                    row.operation,
+                    OperationName::Import | OperationName::ImportEnd
+                );
+                row.at <= until && !is_import
+            }
+        });
+        Ok(rows)
+    }
+}
+
+/// What the message has at Twilio, by its outcome or by its journal.
+fn effects(record: &MessageRecord) -> Effects {
+    if let Standing::Over { effects, .. } = &record.standing {
+        return (**effects).clone();
+    }
+    let journal: Vec<Event> = record
+        .journal
+        .iter()
+        .map(|(_, event)| event.clone())
+        .collect();
+    let saga = Saga::replay(&journal).unwrap_or_default();
+    saga.effects
+}
