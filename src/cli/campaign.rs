@@ -239,7 +239,7 @@ async fn checked(
     let checked = campaign::apply(&twilio, campaign, defaults).await?;
     service.bind(&twilio).await?;
     for warning in checked.warnings {
-        tell!("warning: {warning}");
+        alert!("warning: {warning}");
     }
     Ok(checked.campaign)
 }

@@ -75,7 +75,7 @@ pub(super) fn summary(file: &str, campaign: &CampaignId, summary: &ImportSummary
             tell!("  The rejected rows are in {}.", path.display());
             tell!("  Correct them there, and import that file.");
         }
-        Some(Err(error)) => tell!(
+        Some(Err(error)) => alert!(
             "  warning: the rejected rows could not be written: {error}; name another file with --rejects"
         ),
         None => {}

@@ -5,9 +5,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::output::say(format_args!($($text)*)) };
 }
 
-/// Prints a line on standard error. Errors of standard error are ignored.
+/// Prints a note on standard error, unless the command is quiet. Errors of standard error are ignored.
 macro_rules! tell {
     ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
+}
+
+/// Prints an error, a warning or what a question is about on standard error, also if the command is quiet.
+macro_rules! alert {
+    ($($text:tt)*) => { $crate::cli::output::alert(format_args!($($text)*)) };
 }
 
 mod audit;
@@ -95,6 +100,12 @@ struct GlobalArgs {
     /// The configuration file [default: flexcast.toml, if it exists]
     #[arg(long, global = true, help_heading = GLOBAL_OPTIONS, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print no notes and no progress on standard error: only errors, warnings and questions
+    #[arg(long, short, global = true, help_heading = GLOBAL_OPTIONS, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log more on standard error; twice: for developers [env: RUST_LOG]
+    #[arg(long, short, global = true, help_heading = GLOBAL_OPTIONS, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,7 +161,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // The error quotes the command line, so that it is printed with escapes.
-            tell!("{}", tips::with_tip(error).render().to_string().trim_end());
+            alert!("{}", tips::with_tip(error).render().to_string().trim_end());
             return ExitCode::Usage;
         }
         // `--help` and `--version`.
@@ -160,26 +171,24 @@ pub fn main() -> ExitCode {
     // The warnings of other commands stand among their sentences.
     let log_format = std::env::var("LOG_FORMAT").ok();
     let log_format = log_format.or_else(|| (!is_service).then(|| "text".to_owned()));
-    let level = match is_service {
-        true => "info".to_owned(),
-        // An operator who waits sees warnings of these modules.
-        false => format!("error,{WARNINGS},{PATIENCE_LOG}=warn"),
-    };
-    telemetry::start(&level, log_format.as_deref());
+    if cli.global.quiet {
+        output::be_quiet();
+    }
+    telemetry::start(&cli.global.log_level(is_service), log_format.as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            tell!("error: the runtime cannot be started: {error}");
+            alert!("error: the runtime cannot be started: {error}");
             return ExitCode::Failed;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         Err(problem) => {
-            tell!("error: {}", problem.text);
+            alert!("error: {}", problem.text);
             problem.code
         }
     }
@@ -208,6 +217,17 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
 }
 
 impl GlobalArgs {
+    /// What is logged. A service logs its work; of other commands, an operator who waits sees the warnings of some modules.
+    fn log_level(&self, is_service: bool) -> String {
+        match (is_service, self.quiet, self.verbose) {
+            (true, true, _) => "warn".to_owned(),
+            (true, false, 0) | (false, _, 1) => "info".to_owned(),
+            (true, false, 1) | (false, _, 2..) => "info,flexcast=debug".to_owned(),
+            (true, false, 2..) => "info,flexcast=trace".to_owned(),
+            (false, _, 0) => format!("error,{WARNINGS},{PATIENCE_LOG}=warn"),
+        }
+    }
+
     fn load(&self) -> Result<Config, Problem> {
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::load(self.config.as_deref(), self.state.as_deref(), &environment)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Arguments, Display};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Cell, CellAlignment};
 use jiff::Timestamp;
@@ -31,8 +32,29 @@ pub(super) fn say(line: Arguments<'_>) -> io::Result<()> {
     writeln!(stdout(), "{}", printable(&line.to_string()))
 }
 
-/// Writes a line on standard error, for `tell!`. On a terminal, a long line is wrapped.
+/// Whether notes on standard error are left out (`--quiet`).
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out notes and progress on standard error from now on.
+pub(super) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether notes and progress are left out.
+pub(super) fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
+/// Writes a note on standard error, for `tell!`, unless the command is quiet.
 pub(super) fn tell(line: Arguments<'_>) {
+    if !is_quiet() {
+        alert(line);
+    }
+}
+
+/// Writes an error, a warning or what a question is about on standard error, for `alert!`. On a terminal, a long line is
+/// wrapped.
+pub(super) fn alert(line: Arguments<'_>) {
     let line = line.to_string();
     let line = printable(&line);
     let _ = match terminal::width() {

@@ -15,6 +15,8 @@ use crate::operate::{CampaignProgress, ProgressMeter, ReadModels, RunSpeed, ends
 use crate::shutdown::Stopper;
 use crate::telemetry::{Drawn, draw};
 
+use super::output;
+
 /// How often the books are read: for a drawing, and for lines.
 const READ_EVERY: Duration = Duration::from_millis(500);
 
@@ -86,10 +88,10 @@ impl Drawn for AsideBar {
 }
 
 impl Drawing {
-    /// `None` if standard error is not a terminal, or one that cannot draw (`TERM=dumb`).
+    /// `None` if standard error is not a terminal, or one that cannot draw (`TERM=dumb`), or if the command is quiet.
     fn begin(bar: fn() -> ProgressBar) -> Option<Self> {
         let bar = bar();
-        if bar.is_hidden() {
+        if bar.is_hidden() || output::is_quiet() {
             return None;
         }
         draw(Some(Arc::new(AsideBar(bar.clone()))));

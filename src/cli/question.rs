@@ -192,7 +192,7 @@ pub(super) fn tell_what_is_sent(to: &Destination, shown: &ImportPreview) {
     });
     let done = done.unwrap_or_default();
     let sentence = format!("Send to {customers} from {from}, {to}{done}.");
-    tell!("{}", wrapped(&sentence));
+    alert!("{}", wrapped(&sentence));
 }
 
 /// The names of the first senders, and the number of the others.

@@ -21,7 +21,7 @@ impl Voice {
     /// Says one sentence about something that went wrong.
     pub(super) fn warn(self, sentence: &str) {
         match self {
-            Self::Sentences => tell!("{sentence}"),
+            Self::Sentences => alert!("{sentence}"),
             Self::Log => tracing::warn!("{sentence}"),
         }
     }

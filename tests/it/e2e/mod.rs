@@ -23,6 +23,7 @@ mod lost_store;
 mod manifest;
 mod messages;
 mod names;
+mod operator;
 mod ownership;
 mod pace;
 mod preview;
