@@ -15,7 +15,7 @@ use crate::support::dice::Dice;
 use super::changes::{self, Changing};
 use super::liveness;
 use super::plan::{Blow, Plan};
-use super::steering::Operator;
+use super::steering::{Operator, Paused};
 use super::tally::Tally;
 use super::verdict;
 use crate::saga::stage::{Stage, TakeOver};
@@ -311,12 +311,15 @@ async fn paused_while(
     }
     let pausing = async {
         let _turn = operator.turn().await;
-        let is_paused = operator.pause().await;
+        let what = Paused::by(Duration::from_millis(
+            stage.clock.now().as_millisecond().unsigned_abs(),
+        ));
+        let is_paused = operator.pause(what).await;
         tokio::time::sleep(Duration::from_millis(dice.below(3_000))).await;
         stage.trap.go_on();
         tokio::time::sleep(Duration::from_millis(dice.below(12_000))).await;
         if is_paused {
-            operator.resume().await;
+            operator.end(what).await;
         }
         tokio::time::sleep(Duration::from_millis(dice.below(2_000))).await;
         stop.stop();

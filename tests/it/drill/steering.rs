@@ -5,14 +5,43 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use flexcast::clock::Clock;
-use flexcast::ledger::{Actor, CampaignState, Ledger};
-use flexcast::message::{CampaignId, PauseCause};
+use flexcast::ledger::{Actor, CampaignState, Ledger, PauseScope};
+use flexcast::message::{Address, CampaignId, PauseCause};
 use flexcast::operate::{OperateError, Operations};
 use flexcast::simulator::Simulator;
 use jiff::Timestamp;
 
 use super::play::is_contact;
-use crate::saga::stage::Stage;
+use crate::saga::stage::{SENDER, Stage};
+
+/// What an operator pauses. All messages of a drill have one sender, so that each covers them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paused {
+    Campaign,
+    Everything,
+    Sender,
+}
+
+impl Paused {
+    /// One of them, by a time of the plan: no dice are thrown for it.
+    pub(super) fn by(time: Duration) -> Self {
+        match time.as_millis() % 4 {
+            0 => Self::Everything,
+            1 => Self::Sender,
+            _ => Self::Campaign,
+        }
+    }
+
+    /// None: the campaign's own pause.
+    fn scope(self) -> Option<PauseScope> {
+        let sender = || Address::parse(SENDER).expect("an address");
+        match self {
+            Self::Campaign => None,
+            Self::Everything => Some(PauseScope::All),
+            Self::Sender => Some(PauseScope::Sender(sender())),
+        }
+    }
+}
 
 /// What an operator does beside the consumers, and when.
 #[derive(Clone, Debug, Default)]
@@ -84,9 +113,10 @@ impl Operator {
         for (after, hold) in acts.pauses {
             self.clock.sleep(after).await;
             let _turn = self.turn().await;
-            if self.pause().await {
+            let what = Paused::by(hold);
+            if self.pause(what).await {
                 self.clock.sleep(hold).await;
-                self.resume().await;
+                self.end(what).await;
             }
         }
         if let Some(after) = acts.cancels_after {
@@ -96,9 +126,15 @@ impl Operator {
         }
     }
 
-    /// Whether the campaign is paused: it may be finished by now.
-    pub(super) async fn pause(&self) -> bool {
+    /// Whether it is paused: the campaign may be finished by now.
+    pub(super) async fn pause(&self, what: Paused) -> bool {
         let operations = self.operations();
+        if let Some(scope) = what.scope() {
+            let pausing = operations.pause_scope(&scope, None, &|_| {}).await;
+            pausing.expect("the operator's ledger does not fail");
+            self.begin_quiet();
+            return true;
+        }
         match operations.pause(&self.campaign, None, &|_| {}).await {
             Ok(stopped) => {
                 assert_eq!(stopped.now.paused_by, Some(by()));
@@ -106,6 +142,22 @@ impl Operator {
                 true
             }
             Err(error) => is_over(&error),
+        }
+    }
+
+    /// Ends a pause.
+    pub(super) async fn end(&self, what: Paused) {
+        match what.scope() {
+            None => self.resume().await,
+            Some(scope) => {
+                let now = self.clock.now();
+                // The pause before: a cancelled campaign stays quiet.
+                if let Some(quiet) = self.quiet().last_mut() {
+                    quiet.until.get_or_insert(now);
+                }
+                let resuming = self.operations().resume_scope(&scope).await;
+                resuming.expect("the operator's ledger does not fail");
+            }
         }
     }
 
@@ -156,6 +208,11 @@ impl Operator {
         let state = record.expect("it was applied").state;
         if state == CampaignState::Paused {
             self.resume().await;
+        }
+        let pauses = self.ledger.pauses().await;
+        for pause in pauses.expect("the operator's ledger does not fail") {
+            let resuming = self.operations().resume_scope(&pause.scope).await;
+            resuming.expect("the operator's ledger does not fail");
         }
     }
 

@@ -14,7 +14,8 @@ const STEP: StepName = StepName::ConversationMessage;
 async fn told(desk: &Desk, ending: flexcast::ledger::Ending) -> Story {
     let take = async || {
         let (now, lease_for) = (desk.clock.now(), Duration::from_secs(60));
-        let taken = desk.ledger.take(&message(1), "consumer", now, lease_for);
+        let message = message(1);
+        let taken = desk.ledger.take(&message, "consumer", now, lease_for);
         let Ok(Taken::Leased(taken)) = taken.await else {
             panic!("message 1 should have been leased");
         };
