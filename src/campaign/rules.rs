@@ -92,7 +92,8 @@ fn check_content(campaign: &Campaign, notices: &mut Vec<Notice>) {
         refuse(notices, text.to_owned());
     }
     if campaign.body.as_deref() == Some(PLACEHOLDER_BODY) {
-        let text = "body: it is still the example that init wrote; write the text that customers get";
+        let text =
+            "body: it is still the example that init wrote; write the text that customers get";
         refuse(notices, text.to_owned());
     }
     if let Some(sid) = &campaign.content_sid

@@ -11,8 +11,8 @@ use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
 use crate::operate::{
-    AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, counted, definition, notices,
-    paused_notice,
+    AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, counted, definition,
+    notices, paused_notice,
 };
 use crate::service::Service;
 use crate::twilio::Twilio;

@@ -126,8 +126,9 @@ fn show_letters(
         return Ok(());
     }
     let all = campaign.map_or("CAMPAIGN", CampaignId::as_str);
-    let text =
-        format!("To write the dead messages as CSV: flexcast campaign export {all} --failed{state}");
+    let text = format!(
+        "To write the dead messages as CSV: flexcast campaign export {all} --failed{state}"
+    );
     say!("{}", with_command(&text))
 }
 
@@ -221,12 +222,15 @@ impl DeadShowArgs {
             return Ok(ExitCode::Success);
         }
         say!("{key} to {}", record.message.customer.address)?;
-        if let Some(agent) = &record.message.agent {
-            say!("agent     {}", agent.worker)?;
-        }
-        say!("accepted  {}", output::time(record.accepted_at))?;
-        say!("attempts  {}", record.attempts)?;
-        details::standing(&record.standing)?;
+        let agent = record.message.agent.as_ref();
+        let agent = agent.map(|agent| ("agent", agent.worker.clone()));
+        let others = [
+            ("accepted", record.accepted_at.to_string()),
+            ("attempts", record.attempts.to_string()),
+        ];
+        let facts = agent.into_iter().chain(others);
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        details::standing(facts.collect(), &record.standing)?;
         if !record.journal.is_empty() {
             say!("journal (UTC)")?;
         }

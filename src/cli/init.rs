@@ -66,7 +66,6 @@ fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
 
-
 impl InitArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let usual = PathBuf::from(format!("{}.toml", self.id));

@@ -111,7 +111,11 @@ impl CancelArgs {
         let read = service.read_models();
         let record = read.campaign(id).await?;
         let open = counted(read.open_messages(id).await?, "open message");
-        let ends = if open.starts_with("1 ") { "ends" } else { "end" };
+        let ends = if open.starts_with("1 ") {
+            "ends"
+        } else {
+            "end"
+        };
         let question = format!("Cancel campaign {id} for good? Its {open} {ends} unsent.");
         let asks = record.state.can_be_cancelled() && !self.yes && question::can_ask();
         if asks && !question::ask(&question)? {

@@ -77,7 +77,8 @@ impl Listing {
 
     /// The rows as they are shown.
     fn shown(&self) -> Vec<Vec<Cell>> {
-        let (Some(header), true) = (self.rows.first(), self.has_header && self.rows.len() > 1) else {
+        let (Some(header), true) = (self.rows.first(), self.has_header && self.rows.len() > 1)
+        else {
             return self.rows.clone();
         };
         let is_filled = |at: usize| {
@@ -170,7 +171,8 @@ pub(super) fn with_command(sentence: &str) -> String {
         Some((sentence, command)) => format!(
             "{}\n{}",
             paragraph("", &format!("{sentence}:")),
-            paragraph("  ", &format!("flexcast {command}"))
+            // One line, however long: it is to be copied.
+            one_line(&format!("  flexcast {command}"))
         ),
         None => paragraph("", sentence),
     }

@@ -90,7 +90,10 @@ pub(super) fn lanes(lanes: &[ShownLane], left_out: u64) -> io::Result<()> {
     say!("Limits")?;
     say!("{table}")?;
     if left_out > 0 {
-        say!("{} are left out. To show more:", counted(left_out, "less busy limit"))?;
+        say!(
+            "{} are left out. To show more:",
+            counted(left_out, "less busy limit")
+        )?;
         say!("  flexcast status --limit N")?;
     }
     Ok(())
@@ -239,7 +242,10 @@ pub(super) fn report(report: &CampaignReport) -> io::Result<()> {
     line("  in flight", books.in_flight, String::new());
     let sent_before = match books.already_sent {
         0 => String::new(),
-        messages => format!("of them {} already sent by another ledger", grouped(messages)),
+        messages => format!(
+            "of them {} already sent by another ledger",
+            grouped(messages)
+        ),
     };
     line("  done", books.done, sent_before);
     line("  skipped", books.skipped_total(), reasons(&books.skipped));

@@ -146,8 +146,13 @@ mod tests {
         for of in &found {
             assert!(of.sentences().ends_with('.'), "{of:?}");
         }
-        let busy = found.iter().find(|of| of.state == "skipped" && of.reason == "customer_busy");
+        let busy = found
+            .iter()
+            .find(|of| of.state == "skipped" && of.reason == "customer_busy");
         let said = busy.map(ReasonMeaning::sentences).unwrap_or_default();
-        assert!(said.contains("another conversation") && said.contains("when_open"), "{said}");
+        assert!(
+            said.contains("another conversation") && said.contains("when_open"),
+            "{said}"
+        );
     }
 }

@@ -12,8 +12,8 @@ use crate::message::{CampaignId, PauseCause, WaitReason};
 use crate::operate::campaigns::{distrust_notice, find, paused_notice};
 use crate::operate::{OperateError, ReadModels};
 
-use super::meanings::{ReasonMeaning, meanings};
 use super::RunOutcome;
+use super::meanings::{ReasonMeaning, meanings};
 
 /// The report of one campaign: its id, its state, its books, its unread messages and its imports.
 #[derive(Clone, Debug, Serialize)]

@@ -390,7 +390,10 @@ fn init_writes_all_columns_that_agents_could_be_shown() {
         text.contains("\n# show = [\"plan_2026\", \"balance\"]\n"),
         "{text}"
     );
-    place.write("shown.toml", text.replace("# show", "show").replace(", ...'", "'"));
+    place.write(
+        "shown.toml",
+        text.replace("# show", "show").replace(", ...'", "'"),
+    );
     place
         .run(&["import", "shown.toml", "contacts.csv", "--dry-run"])
         .ends_with(0);

@@ -197,7 +197,10 @@ fn init_writes_a_campaign_file_that_can_be_tried_and_sent() {
         let example = ", ...'";
         if text.contains(example) {
             let refused = place.run(&send).ends_with(78).err;
-            assert!(refused.contains("body: it is still the example"), "{refused}");
+            assert!(
+                refused.contains("body: it is still the example"),
+                "{refused}"
+            );
         }
         place.write(&file, text.replace(example, "'"));
         place.run(&send).ends_with(0);

@@ -233,7 +233,11 @@ fn a_customer_in_another_conversation_is_left_alone() {
 /// The report explains why customers were skipped, and names a command that writes a file with them.
 fn what_to_do_is_said(place: &Place, id: &str, numbers: &[String]) {
     let told = place.run(&["status", id]).ends_with(0).words();
-    for said in ["5 skipped, customer_busy: ", "another conversation", "when_open"] {
+    for said in [
+        "5 skipped, customer_busy: ",
+        "another conversation",
+        "when_open",
+    ] {
         assert!(told.contains(said), "{said}: {told}");
     }
     let command = format!("campaign export {id} --skipped --as-input");
@@ -245,7 +249,10 @@ fn what_to_do_is_said(place: &Place, id: &str, numbers: &[String]) {
     }
     let meanings = place.run(&["status", id, "--json"]).ends_with(0).json();
     let meaning = &meanings["meanings"][0];
-    assert_eq!((&meaning["state"], &meaning["messages"]), (&json!("skipped"), &json!(5)));
+    assert_eq!(
+        (&meaning["state"], &meaning["messages"]),
+        (&json!("skipped"), &json!(5))
+    );
 }
 
 /// Twilio answers everything with 500 for a while: nobody is begun meanwhile, it is said everywhere, and then all are

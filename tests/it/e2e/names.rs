@@ -55,7 +55,9 @@ fn an_error_is_one_line_in_a_pipe_and_fits_a_terminal() {
     let twilio = FakeTwilio::start();
     let place = Place::facing(&twilio);
     place.write("spring.toml", campaign("task_on_reply", "conversations"));
-    place.run(&["campaign", "apply", "spring.toml"]).ends_with(0);
+    place
+        .run(&["campaign", "apply", "spring.toml"])
+        .ends_with(0);
     let wrong = ["campaign", "pause", "sprnig", "--reason", "a test"];
     let piped = place.run(&wrong).ends_with(78).err;
     let error = piped.lines().find(|line| line.starts_with("error: "));
@@ -63,13 +65,20 @@ fn an_error_is_one_line_in_a_pipe_and_fits_a_terminal() {
     assert!(error.ends_with("flexcast campaign list"), "{error}");
     assert!(error.len() > 80, "{error}");
     let shown = place.run_on_a_terminal(&wrong, "").ends_with(78).out;
-    assert!(shown.lines().any(|line| line.trim() == "flexcast campaign list"), "{shown}");
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.trim() == "flexcast campaign list"),
+        "{shown}"
+    );
     let (_, words) = shown.split_once("error: ").expect(&shown);
     let words: Vec<_> = words.split_whitespace().collect();
     let (_, whole) = error.split_once("error: ").expect(error);
     assert_eq!(words.join(" "), whole);
     // The line with the ledger is a path, which may be long.
-    let error = shown.lines().skip_while(|line| !line.starts_with("error: "));
+    let error = shown
+        .lines()
+        .skip_while(|line| !line.starts_with("error: "));
     for line in error {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -82,17 +91,26 @@ fn a_file_of_contacts_in_place_of_the_campaign_is_said_so() {
     place.write("spring.toml", campaign("task_on_reply", "conversations"));
     let swapped = place.run(&["send", "contacts.csv", "spring.toml"]);
     let err = swapped.ends_with(2).err;
-    assert!(err.contains("\n  flexcast send spring.toml contacts.csv\n"), "{err}");
+    assert!(
+        err.contains("\n  flexcast send spring.toml contacts.csv\n"),
+        "{err}"
+    );
     // The hint at the simulator is given where the flag exists.
     let send = place.run(&["send", "spring.toml", "contacts.csv", "--yes"]);
     let err = send.ends_with(78).err;
-    assert!(err.contains("TWILIO_ACCOUNT_SID is not set") && err.contains("--simulate"), "{err}");
+    assert!(
+        err.contains("TWILIO_ACCOUNT_SID is not set") && err.contains("--simulate"),
+        "{err}"
+    );
     let dry = place.run(&["send", "spring.toml", "contacts.csv", "--dry-run"]);
     let out = dry.ends_with(0).words();
     assert!(!out.contains("--simulate"), "{out}");
     let init = place.run(&["init", "--sender", "+12025550100", "--channel", "sms"]);
     let err = init.ends_with(78).err;
-    assert!(err.contains("TWILIO_ACCOUNT_SID is not set") && !err.contains("--simulate"), "{err}");
+    assert!(
+        err.contains("TWILIO_ACCOUNT_SID is not set") && !err.contains("--simulate"),
+        "{err}"
+    );
 }
 
 #[test]
