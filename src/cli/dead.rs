@@ -222,12 +222,15 @@ impl DeadShowArgs {
             return Ok(ExitCode::Success);
         }
         say!("{key} to {}", record.message.customer.address)?;
-        if let Some(agent) = &record.message.agent {
-            say!("agent     {}", agent.worker)?;
-        }
-        say!("accepted  {}", output::time(record.accepted_at))?;
-        say!("attempts  {}", record.attempts)?;
-        details::standing(&record.standing)?;
+        let agent = record.message.agent.as_ref();
+        let agent = agent.map(|agent| ("agent", agent.worker.clone()));
+        let others = [
+            ("accepted", record.accepted_at.to_string()),
+            ("attempts", record.attempts.to_string()),
+        ];
+        let facts = agent.into_iter().chain(others);
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        details::standing(facts.collect(), &record.standing)?;
         if !record.journal.is_empty() {
             say!("journal (UTC)")?;
         }

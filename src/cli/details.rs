@@ -14,20 +14,23 @@ use crate::operate::meaning;
 use super::listing::paragraph;
 use super::{ExitCode, Problem, output};
 
-/// Prints the state of a message, with its meaning.
-pub(super) fn standing(standing: &Standing) -> Result<(), Problem> {
+/// Prints facts of a message, and then its state with its meaning.
+pub(super) fn standing(first: Vec<(String, String)>, standing: &Standing) -> Result<(), Problem> {
     let mut facts = facts(standing)?;
     // A message that is over has an outcome, which is its state for people.
     if let Some(at) = facts.iter().position(|(name, _)| name == "outcome") {
         facts[at].0 = "state".to_owned();
         facts.retain(|(name, value)| name != "state" || value != "over");
+        if let Some(end) = facts.iter_mut().find(|(name, _)| name == "at") {
+            end.0 = "ended".to_owned();
+        }
     }
     if let Some(meaning) = meaning(standing) {
         let after = facts.iter().position(|(name, _)| name == "reason");
         let after = after.map_or(facts.len(), |at| at + 1);
         facts.insert(after, ("meaning".to_owned(), meaning.to_owned()));
     }
-    Ok(rows(&facts)?)
+    Ok(rows(&[first, facts].concat())?)
 }
 
 /// Prints the facts of an object, each with its name.
@@ -41,7 +44,10 @@ pub(super) fn event(at: Timestamp, event: &impl Serialize) -> Result<(), Problem
     let is_title = |name: &str| ["event", "step"].contains(&name);
     let title = facts.iter().filter(|(name, _)| is_title(name));
     let title: Vec<_> = title.map(|(_, value)| value.as_str()).collect();
-    let others = facts.iter().filter(|(name, _)| !is_title(name));
+    // The time is in front.
+    let others = facts
+        .iter()
+        .filter(|(name, _)| !is_title(name) && name != "at");
     let others: Vec<_> = others
         .map(|(name, value)| format!("{name} {value}"))
         .collect();

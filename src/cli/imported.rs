@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::campaign::Campaign;
 use crate::intake::{Before, ImportSummary, Input, Warning, column_notes};
 use crate::ledger::RejectedRow;
-use crate::message::CampaignId;
+use crate::message::{CampaignId, RejectReason};
 use crate::operate::{counted, grouped};
 
 use super::listing::paragraph;
-use super::output;
+use super::{output, terminal};
 
 /// Prints how a file is read.
 pub(super) fn opened(campaign: &Campaign, input: &Input) {
@@ -61,8 +61,9 @@ pub(super) fn summary(file: &str, campaign: &CampaignId, summary: &ImportSummary
         grouped(summary.rejected),
         grouped(summary.duplicate)
     );
+    let mut said = Said::default();
     for row in &summary.first_rejected {
-        rejected(row);
+        rejected(row, &mut said);
     }
     rest(
         "rejected row",
@@ -88,17 +89,23 @@ pub(super) fn summary(file: &str, campaign: &CampaignId, summary: &ImportSummary
     }
 }
 
-/// Prints why a row was rejected.
-fn rejected(row: &RejectedRow) {
+/// The reasons that were printed in full, each with the line of its row.
+type Said<'a> = BTreeMap<(RejectReason, &'a str), u64>;
+
+/// Prints why a row was rejected. On a terminal, a reason that was printed already is not repeated: in a pipe, each line
+/// is whole, so that `grep` finds it.
+fn rejected<'a>(row: &'a RejectedRow, said: &mut Said<'a>) {
+    // The value of the cell stands before the reason.
+    let (value, why) = row.detail.split_once(": ").unwrap_or(("", &row.detail));
+    let first = *said.entry((row.reason, why)).or_insert(row.line);
+    let detail = match first < row.line && !value.is_empty() && terminal::width().is_some() {
+        true => format!("{value}: as in line {first}"),
+        false => row.detail.clone(),
+    };
     let column = row.column.as_deref();
     let column = column.map(|column| format!(", column {column:?}"));
     let column = column.unwrap_or_default();
-    tell!(
-        "  line {}{column}: {}: {}",
-        row.line,
-        row.reason,
-        row.detail
-    );
+    tell!("  line {}{column}: {}: {}", row.line, row.reason, detail);
 }
 
 /// Prints the first warnings about rows: each kind once, with its lines.

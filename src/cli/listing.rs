@@ -171,7 +171,8 @@ pub(super) fn with_command(sentence: &str) -> String {
         Some((sentence, command)) => format!(
             "{}\n{}",
             paragraph("", &format!("{sentence}:")),
-            paragraph("  ", &format!("flexcast {command}"))
+            // One line, however long: it is to be copied.
+            one_line(&format!("  flexcast {command}"))
         ),
         None => paragraph("", sentence),
     }

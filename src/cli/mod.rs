@@ -125,7 +125,7 @@ enum Command {
     Campaign(campaign::CampaignCommand),
     /// Show the states of the messages of one campaign, or of all campaigns
     Status(status::StatusArgs),
-    /// Show why a message is where it is: what happened, what holds it, what comes next
+    /// Show why a message is where it is, and what comes next
     Why(why::WhyArgs),
     /// Show dead letters: messages that failed for good, and why
     #[command(subcommand)]

@@ -66,8 +66,8 @@ impl StatusArgs {
             }
             output::report(report)?;
             output::notices(report.notices())?;
-            imports(&report.campaign, &report.imports)?;
             output::notices(next_steps(&service, report))?;
+            imports(&report.campaign, &report.imports)?;
         }
         consumers(&status)?;
         let shown = &status.shown;

@@ -1,7 +1,7 @@
 //! Sentences on a terminal.
 //!
 //! In: text for standard error. Out: on a terminal, lines of its width, 80 columns at most; elsewhere, the text as it is, so
-//! that `grep` finds a whole sentence. Always: no word is cut, and a command that fits on a line is not broken.
+//! that `grep` finds a whole sentence. Always: no word is cut, and no command is broken.
 
 use std::io::{IsTerminal, stderr};
 
@@ -44,10 +44,7 @@ fn fitted_line(line: &str, width: usize) -> String {
     let indent = blanks + INDENT;
     let mut fitted = " ".repeat(blanks);
     let mut used = blanks;
-    for (at, part) in parts(text, width.saturating_sub(indent))
-        .into_iter()
-        .enumerate()
-    {
+    for (at, part) in parts(text).into_iter().enumerate() {
         let wide = measure_text_width(&part);
         if at > 0 && used + 1 + wide > width {
             fitted.push('\n');
@@ -63,21 +60,15 @@ fn fitted_line(line: &str, width: usize) -> String {
     fitted
 }
 
-/// The words of a text. A command of at most this width is one word.
-fn parts(text: &str, width: usize) -> Vec<String> {
+/// The words of a text. A command is one word, so that it can be copied.
+fn parts(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split(' ').collect();
     let mut parts = Vec::new();
     let mut at = 0;
     while at < words.len() {
         let end = command_end(&words, at).unwrap_or(at + 1);
-        let command = words[at..end].join(" ");
-        if end > at + 1 && measure_text_width(&command) <= width {
-            parts.push(command);
-            at = end;
-        } else {
-            parts.push(words[at].to_owned());
-            at += 1;
-        }
+        parts.push(words[at..end].join(" "));
+        at = end;
     }
     parts
 }
@@ -145,6 +136,10 @@ mod tests {
             (
                 "error: there is none. All: flexcast campaign list. Add one",
                 "error: there is none. All:\n  flexcast campaign list. Add\n  one",
+            ),
+            (
+                "To see it: flexcast unknown list renewals --state /a/long/path",
+                "To see it:\n  flexcast unknown list renewals --state /a/long/path",
             ),
             (
                 "it is open; a consumer (flexcast work) sends it",

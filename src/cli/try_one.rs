@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::campaign::{self, Campaign};
 use crate::clock::Clock;
 use crate::ledger::{Ending, MessageKey, Standing};
-use crate::message::{Address, CampaignId, Effects, Message};
+use crate::message::{Address, CampaignId, Message};
 use crate::operate::{OperateError, TrialError, TrialRequest, trial_id, trial_message};
 use crate::service::{Service, trial_folder};
 use crate::worker::{RunEnd, Until};
@@ -23,7 +23,7 @@ use super::draining::drained;
 use super::exit::halted;
 use super::question::{self, Destination};
 use super::voice::Voice;
-use super::{ExitCode, GlobalArgs, Problem, outages, output, signals};
+use super::{ExitCode, GlobalArgs, Problem, details, outages, output, signals};
 
 /// Send one real message as a test of a campaign.
 #[derive(Debug, Args)]
@@ -190,8 +190,6 @@ impl TryArgs {
 }
 
 fn show(standing: &Standing) -> Result<(), Problem> {
-    let text = serde_json::to_string_pretty(standing)
-        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))?;
     match standing {
         Standing::Over {
             ending: Ending::Done { .. },
@@ -199,14 +197,18 @@ fn show(standing: &Standing) -> Result<(), Problem> {
             ..
         } => {
             say!("The message was sent. Created at Twilio:")?;
-            say!("{}", made(effects)?)?;
+            details::object(effects)
         }
-        _ => say!("{text}")?,
+        Standing::Over {
+            ending: Ending::Unknown { .. },
+            ..
+        } => {
+            say!("It is unknown whether the message was sent.")?;
+            details::standing(Vec::new(), standing)
+        }
+        _ => {
+            say!("The message was not sent.")?;
+            details::standing(Vec::new(), standing)
+        }
     }
-    Ok(())
-}
-
-fn made(effects: &Effects) -> Result<String, Problem> {
-    serde_json::to_string_pretty(effects)
-        .map_err(|error| Problem::new(ExitCode::Failed, error.to_string()))
 }

@@ -8,7 +8,7 @@ use crate::operate::Story;
 use super::listing::{paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Show why a message is where it is: what happened, what holds it, what comes next.
+/// Show why a message is where it is, and what comes next: its story in order, and what holds it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -38,7 +38,7 @@ impl SkipReason {
         match self {
             Self::OptedOut => "The customer has opted out of messages from this sender.",
             Self::Cancelled => "The campaign was cancelled before the message began.",
-            Self::Expired => "The time until which it could be sent has passed.",
+            Self::Expired => "The time until which the message could be sent has passed.",
             Self::CustomerBusy => {
                 "The customer was in another conversation, and flexcast never writes into one that is not its own."
             }
@@ -54,12 +54,16 @@ impl WaitReason {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::NotBefore => "It waits for the time of its not_before.",
-            Self::Pace => "It waits for its turn in the pace of the campaign or of its agent.",
-            Self::Retry => "It is tried again after a temporary error.",
-            Self::CustomerBusy => "It waits until the customer's other conversation is closed.",
+            Self::NotBefore => "The message waits for the time of its not_before.",
+            Self::Pace => {
+                "The message waits for its turn in the pace of the campaign or of its agent."
+            }
+            Self::Retry => "The message is tried again after a temporary error.",
+            Self::CustomerBusy => {
+                "The message waits until the customer's other conversation is closed."
+            }
             Self::AgentUnavailable => {
-                "It waits until its agent is online and has a free place for a task."
+                "The message waits until its agent is online and has a free place for a task."
             }
             Self::Paused => "An operator has paused its sender or its agent.",
         }

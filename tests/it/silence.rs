@@ -398,6 +398,7 @@ const COMMANDS: &[&[&str]] = &[
     &["campaign", "show", "nosuch"],
     &["campaign", "export", "spring"],
     &["campaign", "export", "spring", "--failed", "--as-input"],
+    &["campaign", "export", "spring", "--skipped"],
     &["dead", "list"],
     &["dead", "list", "spring", "--json"],
     &["dead", "list", "spring"],

@@ -163,11 +163,11 @@ fn commands() -> Vec<Vec<String>> {
     all
 }
 
-/// What `--help` prints below a heading.
+/// What `--help` prints below a heading, which may stand for several things.
 fn below(help: &str, heading: &str) -> String {
-    let lines = help
-        .lines()
-        .skip_while(|line| *line != format!("{heading}:"));
+    let lines = help.lines().skip_while(|line| {
+        ![format!("{heading}:"), format!("{heading}s:")].contains(&(*line).to_owned())
+    });
     let part = lines
         .skip(1)
         .take_while(|line| line.is_empty() || line.starts_with(' '));
@@ -198,19 +198,19 @@ fn the_options_of_every_command_stand_apart_and_an_example_can_be_run() {
         if ["completions", "man"].contains(&name[0].as_str()) {
             continue;
         }
-        let example = below(&help, "Example");
-        let example = example.trim();
-        let command = example.split(" > ").next().unwrap_or_default();
-        let words = shell_words::split(command).expect("a command of a shell");
         let begins = [vec!["flexcast".to_owned()], name].concat();
-        assert!(words.starts_with(&begins), "{example}");
-        let parsed = Cli::try_parse_from(&words).map(drop);
-        assert!(
-            parsed.is_ok(),
-            "{example}: {}",
-            parsed.expect_err("an error")
-        );
-        assert!(example.len() <= 78, "{example}");
+        for example in below(&help, "Example").trim().lines().map(str::trim) {
+            let command = example.split(" > ").next().unwrap_or_default();
+            let words = shell_words::split(command).expect("a command of a shell");
+            assert!(words.starts_with(&begins), "{example}");
+            let parsed = Cli::try_parse_from(&words).map(drop);
+            assert!(
+                parsed.is_ok(),
+                "{example}: {}",
+                parsed.expect_err("an error")
+            );
+            assert!(example.len() <= 78, "{example}");
+        }
     }
 }
 

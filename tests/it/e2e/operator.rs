@@ -73,7 +73,7 @@ fn operations_leave_a_trace_and_a_message_tells_its_story() {
         .out
         .lines()
         .nth(1)
-        .and_then(|line| line.split(',').next());
+        .and_then(|line| line.split(',').nth(1));
     let id = id.expect("a message").to_owned();
     let story = place.run(&["why", "spring", &id]).ends_with(0);
     for words in [
