@@ -112,7 +112,10 @@ async fn a_campaign_that_does_not_exist_is_an_error_with_near_matches_everywhere
         campaign: wrong.clone(),
         id: key(1).id,
     };
-    let export = flexcast::operate::ExportWhich { failed: true };
+    let export = flexcast::operate::ExportWhich {
+        failed: true,
+        ..Default::default()
+    };
     let errors = [
         read.campaign(&wrong).await.map(drop),
         read.all_exist(&[spring(), wrong.clone()]).await,
