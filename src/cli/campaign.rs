@@ -23,7 +23,7 @@ use super::listing::{LimitArgs, paragraph, with_command};
 use super::pace::PaceArgs;
 use super::{ExitCode, GlobalArgs, Problem, output, question};
 
-/// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns.
+/// Apply, list, show, pause, resume, cancel and export campaigns.
 #[derive(Debug, Subcommand)]
 pub(super) enum CampaignCommand {
     /// Check a campaign file against the account, fill in the missing SIDs, and record it in the ledger

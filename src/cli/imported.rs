@@ -82,10 +82,8 @@ pub(super) fn summary(file: &str, campaign: &CampaignId, summary: &ImportSummary
         None => {}
     }
     if summary.footers > 0 {
-        tell!(
-            "  {} below the table were skipped",
-            counted(summary.footers, "line")
-        );
+        let lines = counted(summary.footers, "line");
+        tell!("  left out below the table: {lines}");
     }
 }
 

@@ -110,7 +110,7 @@ struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a campaign on one machine: import a file, send its messages until none is open, report
+    /// Run a campaign on one machine: import a file, send its messages, report
     Send(send::SendArgs),
     /// Write a campaign file from the resources of the account
     Init(init::InitArgs),
@@ -120,10 +120,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Run a consumer: carry out the messages of all running campaigns
     Work(work::WorkArgs),
-    /// Apply, list, show, pace, pause, resume, cancel, finish and export campaigns
+    /// Apply, list, show, pause, resume, cancel and export campaigns
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
-    /// Show the states of the messages of one campaign, or of all campaigns
+    /// Show the states of the messages of one campaign, or of all
     Status(status::StatusArgs),
     /// Show why a message is where it is, and what comes next
     Why(why::WhyArgs),

@@ -316,7 +316,7 @@ fn in_words(of: &ReasonMeaning) -> io::Result<()> {
 fn duplicate(rows: u64) -> String {
     match rows {
         0 => String::new(),
-        _ => "the campaign has their number or id already".to_owned(),
+        _ => "the campaign already has the number or id".to_owned(),
     }
 }
 

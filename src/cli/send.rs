@@ -41,7 +41,7 @@ use super::voice::Voice;
 use super::work::check_login;
 use super::{ExitCode, GlobalArgs, Problem, broker, imported, outages, output, signals};
 
-/// Run a campaign on one machine: import a file, send its messages until none is open, report.
+/// Run a campaign on one machine: import a file, send its messages, report.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

@@ -13,7 +13,7 @@ use super::next_steps::next_steps;
 use super::place::LocatedReport;
 use super::{ExitCode, GlobalArgs, Problem, broker, output};
 
-/// Show the states of the messages of one campaign, or of all campaigns.
+/// Show the states of the messages of one campaign, or of all.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

@@ -165,7 +165,9 @@ async fn filled() -> Place {
 fn fits(ran: &Ran) {
     for line in ran.out.lines() {
         let columns = line.chars().count();
-        assert!(columns <= 80, "{columns} columns: {line}\n{}", ran.out);
+        // A command is to be copied, and is one line.
+        let fits = columns <= 80 || line.starts_with("  flexcast ");
+        assert!(fits, "{columns} columns: {line}\n{}", ran.out);
         assert_eq!(line.trim_end(), line, "blanks at the end of a line");
     }
 }
