@@ -6,22 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use serde_json::Value;
 
-use crate::campaign::{self, Campaign, KeyChange};
+use crate::campaign::{self, Campaign};
 use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
 use crate::operate::{
-    AppliedCampaign, ApplyDifference, CampaignList, ExportWhich, OperateError, Replacing, counted,
-    definition, notices, paused_notice,
+    AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, counted, definition,
+    notices, paused_notice,
 };
 use crate::service::Service;
 use crate::twilio::Twilio;
 
 use super::lifecycle::{CancelArgs, PauseArgs, ResumeArgs, waiting};
-use super::listing::{LimitArgs, paragraph, with_command};
+use super::listing::{LimitArgs, with_command};
 use super::pace::PaceArgs;
-use super::{ExitCode, GlobalArgs, Problem, output, question};
+use super::{ExitCode, GlobalArgs, Problem, difference, output, question};
 
 /// Apply, list, show, pause, resume, cancel and export campaigns.
 #[derive(Debug, Subcommand)]
@@ -160,12 +159,12 @@ impl ApplyArgs {
         if self.dry_run {
             match self.json {
                 true => output::json(&difference)?,
-                false => say!("{}", difference_text(&campaign.id, &difference))?,
+                false => say!("{}", difference::text(&campaign.id, &difference))?,
             }
             return Ok(ExitCode::Success);
         }
         if !difference.changes.is_empty() {
-            tell!("{}", difference_text(&campaign.id, &difference));
+            tell!("{}", difference::text(&campaign.id, &difference));
             let asks = difference.open > 0 && !self.yes && question::can_ask();
             if asks && !question::ask(&format!("Apply the file to campaign {}?", campaign.id))? {
                 tell!("Nothing was applied.");
@@ -220,7 +219,7 @@ pub(super) async fn apply(
     let campaign = checked(service, twilio, campaign).await?;
     let difference = service.read_models().apply_difference(&campaign).await?;
     if !difference.changes.is_empty() {
-        tell!("{}", difference_text(&campaign.id, &difference));
+        tell!("{}", difference::text(&campaign.id, &difference));
     }
     Ok(applied(service, campaign, &Replacing::default())
         .await?
@@ -251,46 +250,6 @@ async fn applied(
 ) -> Result<AppliedCampaign, Problem> {
     let operations = service.operations();
     Ok(operations.apply(campaign, replacing, &waiting).await?)
-}
-
-/// What a file changes in a recorded campaign, one line for each key, and what that means for accepted messages.
-fn difference_text(id: &CampaignId, difference: &ApplyDifference) -> String {
-    let ApplyDifference {
-        state,
-        changes,
-        open,
-    } = difference;
-    let Some(state) = state else {
-        return format!("Campaign {id} is new.");
-    };
-    if changes.is_empty() {
-        return format!("Campaign {id} is {state}. The file changes nothing.");
-    }
-    let open = counted(*open, "open message");
-    let mut lines = vec![format!(
-        "Campaign {id} is {state}, and has {open}. The file changes:"
-    )];
-    for KeyChange {
-        key,
-        before,
-        after,
-        effect,
-    } in changes
-    {
-        let text = |value: &Option<Value>| value.as_ref().map_or("none".to_owned(), toml_text);
-        let change = format!("{key}: {} -> {}", text(before), text(after));
-        lines.push(paragraph("  ", &change).to_string());
-        lines.push(paragraph("    ", effect).to_string());
-    }
-    lines.join("\n")
-}
-
-/// A value as a campaign file has it.
-fn toml_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("{text:?}"),
-        value => value.to_string(),
-    }
 }
 
 /// Finds the campaign that a command names: by the id of an applied campaign, or by a campaign file, which is applied

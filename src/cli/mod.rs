@@ -21,6 +21,7 @@ mod campaign;
 mod completions;
 mod dead;
 mod details;
+mod difference;
 mod draining;
 mod exit;
 mod import;

@@ -7,7 +7,7 @@ use crate::campaign::Campaign;
 use crate::ledger::{Actor, CampaignRecord, CampaignState, Ledger, LedgerError};
 use crate::message::CampaignId;
 
-use super::near::near;
+use super::wording::near;
 use super::{OperateError, ReadModels};
 
 /// The latest campaigns.

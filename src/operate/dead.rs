@@ -10,7 +10,7 @@ use crate::message::{CampaignId, DeadReason, MessageId};
 use crate::twilio::codes::known;
 
 use super::campaigns::find;
-use super::near::near;
+use super::wording::near;
 use super::{OperateError, ReadModels};
 
 /// How many ids before and after a wanted id are compared with it.

@@ -14,7 +14,7 @@
 //! | states of messages, what consumers report, progress of a run | `status/` |
 //! | the story of one message: what happened, what holds it, what comes next | `why/` |
 //! | dead letters by reason; unknown messages, and settling them | `dead`, `unknown` |
-//! | names that are similar to one that does not exist | `near` |
+//! | texts: numbers, lists, names that are similar to one that does not exist | `wording/` |
 //! | all messages of a campaign as CSV | `export/` |
 //! | who did what, when and why | `audit` |
 //! | back up the ledger | `backup` |
@@ -23,7 +23,6 @@
 //! functions: [`preview`], [`forecast()`], [`trial_message`], [`back_up`].
 
 mod error;
-mod near;
 mod queue_access;
 
 mod wording;

@@ -99,7 +99,8 @@ fn journal_text(event: &Event, took: String) -> String {
         Event::Failed { failure } => format!("It failed for good: {failure}."),
         Event::Settled { was_sent: true } => "An operator found that it was sent.".to_owned(),
         Event::Settled { was_sent: false } => {
-            "An operator found that it was not sent: it goes on at the step in question.".to_owned()
+            "An operator found that it was not sent: it continues at the step in question."
+                .to_owned()
         }
         Event::Undone { step } => format!("Step {step}: undone."),
     }
@@ -122,7 +123,7 @@ fn wait_text(wait: &WaitRow) -> String {
         Some(failure) => format!("{failure}."),
         None => wait.reason.meaning().to_owned(),
     };
-    format!("Put off until {due}, as {state} ({reason}). {why}")
+    format!("It is {state} ({reason}) until {due}. {why}")
 }
 
 fn operation_text(row: &AuditRow) -> String {

@@ -113,7 +113,7 @@ pub(super) fn next(key: &MessageKey, record: &MessageRecord, holders: &Holders) 
         Standing::InFlight { until, .. } => {
             let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
             format!(
-                "It ends or is put off. If its consumer dies, another one takes it after {until}."
+                "It ends, or waits for a later time. If its consumer dies, another one takes it after {until}."
             )
         }
         Standing::Over { ending, .. } => match ending {

@@ -105,7 +105,7 @@ async fn a_story_has_the_steps_the_waits_and_the_end_in_order() {
         &[
             "Accepted",
             "A consumer began it",
-            "as retrying (retry)",
+            "It is retrying (retry) until",
             "An internal error (HTTP 503, Twilio error 20503)",
             "Step conversation_message: done",
             "IM1",

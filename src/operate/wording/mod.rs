@@ -1,4 +1,8 @@
-//! Texts that several read models share: numbers, counted things, short lists.
+//! Texts that several read models share: numbers, counted things, short lists, similar names.
+
+mod near;
+
+pub(super) use near::near;
 
 /// The number of things that a sentence lists.
 const LISTED_MAX: usize = 5;

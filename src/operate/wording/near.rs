@@ -12,7 +12,10 @@ const NEAR_MAX: usize = 3;
 const PART_CHARS_MIN: usize = 3;
 
 /// The names that are similar to `wanted`, which may be a typing error for one of them.
-pub(super) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(in crate::operate) fn near<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
     let names = names.into_iter();
     let mut found: Vec<_> = names
