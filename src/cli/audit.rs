@@ -127,7 +127,7 @@ fn arguments(arguments: &Value) -> Vec<String> {
                         plain(&change["before"]),
                         plain(&change["after"])
                     )
-                }))
+                }));
             }
             Value::Object(parts) => texts.extend(
                 parts

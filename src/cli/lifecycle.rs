@@ -141,12 +141,12 @@ impl ResumeArgs {
             Pausable::Campaign(id) => id,
             Pausable::Scope(scope) => {
                 let resumed = operations.resume_scope(&scope).await?;
-                match (self.json, resumed.changed) {
-                    (true, _) => output::json(&resumed)?,
-                    (false, true) => {
-                        say!("The pause of {scope} is over: consumers go on within a second.")?
-                    }
-                    (false, false) => say!("There was no pause of {scope}.")?,
+                if self.json {
+                    output::json(&resumed)?;
+                } else if resumed.changed {
+                    say!("The pause of {scope} is over: consumers continue within a second.")?;
+                } else {
+                    say!("There was no pause of {scope}.")?;
                 }
                 return Ok(ExitCode::Success);
             }

@@ -104,7 +104,7 @@ struct GlobalArgs {
     /// Print no notes and no progress on standard error: only errors, warnings and questions
     #[arg(long, short, global = true, help_heading = GLOBAL_OPTIONS, conflicts_with = "verbose")]
     quiet: bool,
-    /// Log more on standard error; twice: for developers [env: RUST_LOG]
+    /// Log more on standard error; given twice, log what developers need
     #[arg(long, short, global = true, help_heading = GLOBAL_OPTIONS, action = clap::ArgAction::Count)]
     verbose: u8,
 }

@@ -223,6 +223,9 @@ async fn a_lane_that_the_version_before_had_lent_counts_as_used_when_its_loan_en
     let older = "DROP FUNCTION flexcast.hand_out;
         ALTER TABLE flexcast.lanes ADD holder TEXT, ADD held_until BIGINT;
         ALTER TABLE flexcast.turns DROP tried_until;
+        DROP TABLE flexcast.audit, flexcast.pauses, flexcast.waits;
+        DROP FUNCTION flexcast.refuse_audit_change, flexcast.change_pause;
+        DROP INDEX flexcast.turns_paused;
         CREATE FUNCTION flexcast.hand_out() RETURNS INT LANGUAGE sql AS 'SELECT 1';
         DELETE FROM flexcast.migrations WHERE number > 13;
         INSERT INTO flexcast.lanes VALUES

@@ -9,7 +9,7 @@ use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     AuditFilter, AuditRow, AuditedOperation, Ledger, LedgerError, MessageCounts, Result,
 };
-use crate::message::CampaignId;
+use crate::message::{CampaignId, MessageId};
 
 impl Ledger {
     /// The latest `limit` rows of the audit that the filter selects, latest first.
@@ -92,7 +92,7 @@ pub(in crate::ledger) async fn record(
         to_json(&operation.by)?,
         operation.name.as_str(),
         operation.campaign.as_ref(),
-        operation.message.as_ref().map(|id| id.as_str()),
+        operation.message.as_ref().map(MessageId::as_str),
         to_json(&operation.arguments)?,
         operation.reason.as_deref(),
         before.map(to_json).transpose()?,

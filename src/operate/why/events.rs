@@ -20,7 +20,7 @@ pub(super) fn of(record: &MessageRecord, operations: &[AuditRow]) -> Vec<StoryEv
     let event = |at: Timestamp, text: String| StoryEvent { at, text };
     let mut events = vec![event(
         record.accepted_at,
-        "Accepted: the ledger has it.".to_owned(),
+        "Accepted: the ledger has recorded it.".to_owned(),
     )];
     let mut intended = None;
     for (at, one) in &record.journal {
@@ -28,7 +28,7 @@ pub(super) fn of(record: &MessageRecord, operations: &[AuditRow]) -> Vec<StoryEv
             Event::Intended { .. } => None,
             _ => intended,
         };
-        events.push(event(*at, journal_text(one, took(taken, *at))));
+        events.push(event(*at, journal_text(one, &took(taken, *at))));
         intended = matches!(one, Event::Intended { .. }).then_some(*at);
     }
     events.extend(
@@ -61,7 +61,7 @@ fn took(intended: Option<Timestamp>, at: Timestamp) -> String {
     }
 }
 
-fn journal_text(event: &Event, took: String) -> String {
+fn journal_text(event: &Event, took: &str) -> String {
     match event {
         Event::Begun { generation: 0 } => "A consumer began it.".to_owned(),
         Event::Begun { generation } => format!(
@@ -240,10 +240,7 @@ mod tests {
             Event::Settled { was_sent: false },
             Event::Undone { step },
         ];
-        let mut texts: Vec<_> = events
-            .iter()
-            .map(|event| journal_text(event, String::new()))
-            .collect();
+        let mut texts: Vec<_> = events.iter().map(|event| journal_text(event, "")).collect();
         assert_eq!(texts[5], "Step conversation: done (CH1).");
         texts.sort_unstable();
         texts.dedup();

@@ -113,7 +113,7 @@ async fn a_story_has_the_steps_the_waits_and_the_end_in_order() {
             "Done: every step was executed",
         ],
     );
-    assert_eq!(texts(&story)[0], "Accepted: the ledger has it.");
+    assert_eq!(texts(&story)[0], "Accepted: the ledger has recorded it.");
     assert_eq!(story.now, "It is done: Twilio has it.");
     assert_eq!(story.at_twilio[0].sid, "IM1");
     assert_eq!(story.attempts, 1);

@@ -202,7 +202,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
         &["ledger/sqlite/", "queue/embedded/", "sqlite_file/"],
     ),
     ("ssfmt", &["intake/file/workbook/"]),
-    ("strsim", &["operate/near.rs"]),
+    ("strsim", &["operate/wording/near.rs"]),
     ("tokio_postgres", &["ledger/postgres/"]),
     ("webpki", &["tls/"]),
     ("webpki_root_certs", &["tls/"]),
