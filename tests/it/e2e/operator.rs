@@ -45,6 +45,11 @@ fn operations_leave_a_trace_and_a_message_tells_its_story() {
     place.run(&work).ends_with(0);
     assert_eq!(place.status("spring")["done"], 3);
 
+    every_operation_left_a_row(&place);
+    a_message_tells_its_story(&place);
+}
+
+fn every_operation_left_a_row(place: &Place) {
     let audit = place.run(&["audit", "--json"]).ends_with(0).json();
     let rows = audit.as_array().expect("a list");
     let names: Vec<_> = rows
@@ -67,7 +72,9 @@ fn operations_leave_a_trace_and_a_message_tells_its_story() {
         "{}",
         shown.out
     );
+}
 
+fn a_message_tells_its_story(place: &Place) {
     let export = place.run(&["campaign", "export", "spring"]).ends_with(0);
     let id = export
         .out
