@@ -12,7 +12,7 @@ use crate::ledger::{CampaignRecord, CampaignState};
 use crate::message::{Address, CampaignId};
 use crate::operate::{
     AppliedCampaign, CampaignList, ExportWhich, OperateError, Replacing, counted, definition,
-    notices, paused_notice,
+    notices, paused_notice, plural,
 };
 use crate::service::Service;
 use crate::twilio::Twilio;
@@ -183,12 +183,13 @@ impl ApplyArgs {
                 say!("{} moved to {to}.", were(applied.moved))?;
             }
             if applied.kept > 0 {
-                let (have, keep) = match applied.kept {
-                    1 => ("has", "keeps its sender"),
-                    _ => ("have", "keep their senders"),
-                };
                 let kept = counted(applied.kept, "message");
-                say!("{kept} {have} begun and {keep}.")?;
+                let begun = plural(
+                    applied.kept,
+                    "has begun and keeps its sender",
+                    "have begun and keep their senders",
+                );
+                say!("{kept} {begun}.")?;
             }
             match record.state {
                 CampaignState::Paused => output::notices(notices(&record))?,
@@ -206,7 +207,7 @@ impl ApplyArgs {
 
 /// `1 message was`, `12 messages were`.
 fn were(messages: u64) -> String {
-    let were = if messages == 1 { "was" } else { "were" };
+    let were = plural(messages, "was", "were");
     format!("{} {were}", counted(messages, "message"))
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::ledger::{ConsumerRow, PauseScope};
 use crate::message::{Address, CampaignId};
-use crate::operate::{Cancelled, PausedScope, counted};
+use crate::operate::{Cancelled, PausedScope, counted, plural, scope_option, scope_title};
 
 use super::listing::{paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output, question};
@@ -175,13 +175,12 @@ impl CancelArgs {
         let (id, reason) = (&self.campaign, self.reason);
         let read = service.read_models();
         let record = read.campaign(id).await?;
-        let open = counted(read.open_messages(id).await?, "open message");
-        let ends = if open.starts_with("1 ") {
-            "ends"
-        } else {
-            "end"
-        };
-        let question = format!("Cancel campaign {id} for good? Its {open} {ends} unsent.");
+        let open = read.open_messages(id).await?;
+        let question = format!(
+            "Cancel campaign {id} for good? Its {} {} unsent.",
+            counted(open, "open message"),
+            plural(open, "ends", "end")
+        );
         let asks = record.state.can_be_cancelled() && !self.yes && question::can_ask();
         if asks && !question::ask(&question)? {
             tell!("The campaign was not cancelled. To pause it: flexcast campaign pause {id}");
@@ -205,7 +204,7 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
     }
     let stopped = &cancelled.stopped;
     confirmations(stopped.confirmed, &stopped.unconfirmed)?;
-    let are = if cancelled.skipped == 1 { "is" } else { "are" };
+    let are = plural(cancelled.skipped, "is", "are");
     let skipped = counted(cancelled.skipped, "message");
     say!("{skipped} that had not begun {are} skipped.")?;
     if cancelled.open > 0 {
@@ -223,18 +222,11 @@ fn tell_cancelled(id: &CampaignId, cancelled: &Cancelled) -> Result<(), Problem>
 fn tell_paused(paused: &PausedScope) -> Result<(), Problem> {
     let PausedScope { pause, open, .. } = paused;
     let by = &pause.by;
-    let (what, stops, resume) = match &pause.scope {
-        PauseScope::All => ("Everything".to_owned(), "", "--all".to_owned()),
-        PauseScope::Sender(sender) => (
-            format!("Sender {sender}"),
-            " from this sender",
-            format!("--sender {sender}"),
-        ),
-        PauseScope::Agent(agent) => (
-            format!("Agent {agent}"),
-            " for this agent",
-            format!("--agent {}", shell_words::quote(agent)),
-        ),
+    let (what, resume) = (scope_title(&pause.scope), scope_option(&pause.scope));
+    let stops = match &pause.scope {
+        PauseScope::All => "",
+        PauseScope::Sender(_) => " from this sender",
+        PauseScope::Agent(_) => " for this agent",
     };
     match paused.changed {
         true => say!("{what} is paused, by {by}: no first contact{stops} starts any more.")?,
@@ -253,7 +245,7 @@ fn tell_paused(paused: &PausedScope) -> Result<(), Problem> {
 
 /// `1 message is open`, `12 messages are open`.
 fn are_open(messages: u64) -> String {
-    let are = if messages == 1 { "is" } else { "are" };
+    let are = plural(messages, "is", "are");
     format!("{} {are} open", counted(messages, "message"))
 }
 

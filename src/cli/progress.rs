@@ -317,7 +317,7 @@ mod tests {
             let said = notice.due(&open, start + Duration::from_secs(second));
             assert_eq!(said.is_some(), is_due, "{second}: {said:?}");
         }
-        // A message that goes on starts the wait anew.
+        // If a message begins meanwhile, the wait starts again.
         let mut notice = HeldNotice::default();
         for (second, open) in [(0, open(1, 0)), (9, open(0, 1)), (12, open(1, 0))] {
             let said = notice.due(&open, start + Duration::from_secs(second));

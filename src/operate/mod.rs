@@ -67,11 +67,12 @@ pub use status::{
 };
 pub use steering::{
     AppliedCampaign, ApplyDifference, Cancelled, PaceChange, Paced, PausedScope, QuotaChange,
-    Replacing, Resumed, ResumedScope, StateNow, Stopped, scoped_pause_notice,
+    Replacing, Resumed, ResumedScope, StateNow, Stopped, scope_option, scope_title,
+    scoped_pause_notice,
 };
 pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
 pub use why::{AtTwilio, Story, StoryEvent};
-pub use wording::{counted, grouped};
+pub use wording::{counted, grouped, plural};
 
 use std::sync::Arc;
 

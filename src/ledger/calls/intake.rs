@@ -160,16 +160,7 @@ async fn end(
 ) -> Result<Option<(CampaignId, ImportCounts)>> {
     let sql = "UPDATE imports SET ended_at = $2, seen_at = $2 WHERE number = $1
         RETURNING campaign, rows, accepted, duplicate, suppressed";
-    let read = |row: &StoreRow<'_>| {
-        let counts = ImportCounts {
-            rows: row.count(1)?,
-            accepted: row.count(2)?,
-            duplicate: row.count(3)?,
-            suppressed: row.count(4)?,
-            rejected: 0,
-        };
-        Ok((row.campaign(0)?, counts.with_the_rest_rejected()))
-    };
+    let read = |row: &StoreRow<'_>| Ok((row.campaign(0)?, import_counts(row, 1)?));
     first(session, sql, values![number, now], read).await
 }
 
@@ -184,14 +175,19 @@ async fn list(
     session.query(sql, values![campaign], record).await
 }
 
-fn record(row: &StoreRow<'_>) -> Result<ImportRecord> {
+/// The columns `rows`, `accepted`, `duplicate` and `suppressed`, the first of which is at `at`.
+fn import_counts(row: &StoreRow<'_>, at: usize) -> Result<ImportCounts> {
     let counts = ImportCounts {
-        rows: row.count(7)?,
-        accepted: row.count(8)?,
-        duplicate: row.count(9)?,
-        suppressed: row.count(10)?,
+        rows: row.count(at)?,
+        accepted: row.count(at + 1)?,
+        duplicate: row.count(at + 2)?,
+        suppressed: row.count(at + 3)?,
         rejected: 0,
     };
+    Ok(counts.with_the_rest_rejected())
+}
+
+fn record(row: &StoreRow<'_>) -> Result<ImportRecord> {
     Ok(ImportRecord {
         number: row.int(0)?,
         campaign: row.campaign(1)?,
@@ -202,7 +198,7 @@ fn record(row: &StoreRow<'_>) -> Result<ImportRecord> {
             continues: row.int_or_none(5)?,
             skipped: row.count(6)?,
         },
-        counts: counts.with_the_rest_rejected(),
+        counts: import_counts(row, 7)?,
         begun_at: row.time(11)?,
         seen_at: row.time(12)?,
         ended_at: row.time_or_none(13)?,

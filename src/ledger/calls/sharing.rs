@@ -25,7 +25,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError`](crate::ledger::LedgerError): the message may be counted all the same.
+    /// [`LedgerError`]: the message may be counted all the same.
     pub async fn begin_for_agent(&self, wish: &AgentWish<'_>) -> Result<Option<AgentAnswer>> {
         let Store::Postgres(store) = &*self.store else {
             return Ok(None);
@@ -40,7 +40,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError`](crate::ledger::LedgerError): the message counts until its lease is over and a reading of the
+    /// [`LedgerError`]: the message counts until its lease is over and a reading of the
     /// agent has shown its task.
     pub async fn end_for_agent(&self, lease: &Lease, may_stand: bool) -> Result<()> {
         let Store::Postgres(store) = &*self.store else {

@@ -6,6 +6,7 @@ mod books;
 mod campaign;
 mod consumers;
 mod dead;
+mod finishing;
 mod imports;
 mod message;
 mod open;
@@ -13,9 +14,7 @@ mod pauses;
 mod standing;
 mod upkeep;
 
-pub use audit::{
-    AuditFilter, AuditRow, AuditedOperation, FinishedBy, MessageCounts, OperationName,
-};
+pub use audit::{AuditFilter, AuditRow, AuditedOperation, MessageCounts, OperationName};
 pub use backlog::{BacklogRow, CallUp, CalledUp, UNCALLED_FOR};
 pub use books::{Books, DueTimes, OnQueue};
 pub(super) use campaign::KeptState;
@@ -26,6 +25,7 @@ pub use consumers::{
     AgentAnswer, AgentWish, ConsumerRow, Incarnation, LIVES_FOR, RIGHT_FOR, Renewal, Renewed,
 };
 pub use dead::{DeadCount, DeadRow, Stray, UpcomingUndo};
+pub use finishing::FinishedBy;
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
     RejectedRow, Superseded,

@@ -15,4 +15,4 @@ pub use apply::{AppliedCampaign, Replacing};
 pub use difference::ApplyDifference;
 pub use lifecycle::{Cancelled, Resumed, StateNow, Stopped};
 pub use pace::{PaceChange, Paced, QuotaChange};
-pub use pauses::{PausedScope, ResumedScope, scoped_pause_notice};
+pub use pauses::{PausedScope, ResumedScope, scope_option, scope_title, scoped_pause_notice};

@@ -108,11 +108,7 @@ pub fn scoped_pause_notice(pause: &ScopedPause) -> String {
         reason,
         since,
     } = pause;
-    let what = match scope {
-        PauseScope::All => "Everything".to_owned(),
-        PauseScope::Sender(sender) => format!("Sender {sender}"),
-        PauseScope::Agent(agent) => format!("Agent {agent}"),
-    };
+    let what = scope_title(scope);
     let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
     let reason = reason.as_deref();
     let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
@@ -122,12 +118,23 @@ pub fn scoped_pause_notice(pause: &ScopedPause) -> String {
     };
     format!(
         "{what} was paused{by} at {since}{reason}. Resume it with: flexcast campaign resume {}",
-        flag(scope)
+        scope_option(scope)
     )
 }
 
+/// A scope at the beginning of a sentence.
+#[must_use]
+pub fn scope_title(scope: &PauseScope) -> String {
+    match scope {
+        PauseScope::All => "Everything".to_owned(),
+        PauseScope::Sender(sender) => format!("Sender {sender}"),
+        PauseScope::Agent(agent) => format!("Agent {agent}"),
+    }
+}
+
 /// The option of `flexcast campaign pause` and `resume` that names a scope.
-fn flag(scope: &PauseScope) -> String {
+#[must_use]
+pub fn scope_option(scope: &PauseScope) -> String {
     match scope {
         PauseScope::All => "--all".to_owned(),
         PauseScope::Sender(sender) => format!("--sender {sender}"),

@@ -28,6 +28,12 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{end}", grouped(number))
 }
 
+/// The word for one thing, or for several: `is` or `are`.
+#[must_use]
+pub fn plural<'a>(number: u64, one: &'a str, several: &'a str) -> &'a str {
+    if number == 1 { one } else { several }
+}
+
 /// The first of `all` things, and the number of the others: `a, b, c, d, e and 3 more`.
 pub(super) fn listed(things: impl IntoIterator<Item = String>, all: u64) -> String {
     let shown: Vec<_> = things.into_iter().take(LISTED_MAX).collect();

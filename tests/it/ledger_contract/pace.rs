@@ -36,8 +36,10 @@ pub(super) async fn a_definition_is_replaced_only_as_long_as_nobody_else_has_cha
     let replaced = ledger.redefine(&id, &from, &json!({}), None, at(6)).await;
     assert!(!replaced.expect("it answers"));
     assert_eq!(stored().await.definition, slower);
-    let nobody = CampaignId::parse("autumn").expect("an id");
-    let replaced = ledger.redefine(&nobody, &from, &slower, None, at(7)).await;
+    let not_applied = CampaignId::parse("autumn").expect("an id");
+    let replaced = ledger
+        .redefine(&not_applied, &from, &slower, None, at(7))
+        .await;
     assert!(!replaced.expect("it answers"));
 }
 
