@@ -3,12 +3,13 @@
 use clap::Args;
 
 use crate::message::CampaignId;
-use crate::operate::Story;
+use crate::operate::{Story, UnusedRows, WhyAnswer};
 
 use super::listing::{paragraph, with_command};
 use super::{ExitCode, GlobalArgs, Problem, output};
 
-/// Show why a message is where it is, and what comes next: its story in order, and what holds it.
+/// Show why a message is where it is, and what comes next: its story in order, and what holds it; or why a row of a file
+/// did not become a message.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,13 +30,25 @@ impl WhyArgs {
     pub(super) async fn run(self, global: &GlobalArgs) -> Result<ExitCode, Problem> {
         let service = global.reading().await?;
         let read = service.read_models();
-        let story = read.why(&self.campaign, &self.message).await?;
-        match self.json {
-            true => output::json(&story)?,
-            false => show(&story)?,
+        let answer = read.why(&self.campaign, &self.message).await?;
+        match (self.json, &answer) {
+            (true, _) => output::json(&answer)?,
+            (false, WhyAnswer::Message(story)) => show(story)?,
+            (false, WhyAnswer::Rows(rows)) => show_rows(rows)?,
         }
         Ok(ExitCode::Success)
     }
+}
+
+fn show_rows(found: &UnusedRows) -> Result<(), Problem> {
+    let UnusedRows { campaign, id, .. } = found;
+    say!("Campaign {campaign} has no message {id}. Rows of its files have this id:\n")?;
+    for (row, text) in found.rows.iter().zip(&found.texts) {
+        let at = row.at.strftime("%Y-%m-%d %H:%M:%S%.3f");
+        say!("{}", paragraph(&format!("{at}  "), text))?;
+    }
+    say!("\n{}", with_command(&format!("Next: {}", found.next)))?;
+    Ok(())
 }
 
 fn show(story: &Story) -> Result<(), Problem> {

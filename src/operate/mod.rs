@@ -71,7 +71,7 @@ pub use steering::{
     scoped_pause_notice,
 };
 pub use unknown::{UnknownFinding, UnknownMessage, UnknownMessages};
-pub use why::{AtTwilio, Story, StoryEvent};
+pub use why::{AtTwilio, Story, StoryEvent, UnusedRows, WhyAnswer};
 pub use wording::{counted, grouped, plural};
 
 use std::sync::Arc;

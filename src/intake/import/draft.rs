@@ -9,7 +9,8 @@ use crate::campaign::{Arrivals, Campaign, ContentPart, Texts};
 use crate::intake::{Contact, Row, Warning};
 use crate::ledger::RejectedRow;
 use crate::message::{
-    AgentRef, DeadReason, Failure, FailureClass, Message, RejectReason, Unreadable, WIRE_VERSION,
+    Address, AgentRef, DeadReason, Failure, FailureClass, Message, MessageId, RejectReason,
+    Unreadable, WIRE_VERSION,
 };
 
 /// Creates a campaign's messages.
@@ -37,6 +38,7 @@ impl<'a> Drafter<'a> {
             Item::Row(row) => self.of_row(row),
             Item::Line(line) => self.of_line(line).map_err(|(reason, detail)| RejectedRow {
                 line: line.number,
+                id: given_id(line),
                 column: None,
                 reason,
                 detail,
@@ -81,15 +83,19 @@ impl<'a> Drafter<'a> {
             Err(rejection) => {
                 return Err(RejectedRow {
                     line: rejection.line,
+                    id: rejection.id.clone(),
                     column: rejection.column.clone(),
                     reason: rejection.reason,
                     detail: rejection.detail.clone(),
                 });
             }
         };
+        let address = contact.customer.address.clone();
+        let id = contact.id.clone();
         self.of_contact(contact)
             .map_err(|(reason, detail)| RejectedRow {
                 line: row.line,
+                id: Some(id.unwrap_or_else(|| MessageId::of_address(&address))),
                 column: None,
                 reason,
                 detail,
@@ -144,6 +150,22 @@ impl<'a> Drafter<'a> {
             ContentPart::TaskTemplate => RejectReason::TemplateFailed,
         };
         Err((reason, misfit.detail))
+    }
+}
+
+/// The id of a rejected line, if the line is JSON and names one or has a readable address.
+fn given_id(line: &Line) -> Option<MessageId> {
+    let LineText::Whole(text) = &line.text else {
+        return None;
+    };
+    let json: serde_json::Value = serde_json::from_slice(text).ok()?;
+    match json.get("id").and_then(serde_json::Value::as_str) {
+        Some(id) => MessageId::parse(id).ok(),
+        None => {
+            let address = json.pointer("/customer/address")?.as_str()?;
+            let address = Address::parse(address).ok()?;
+            Some(MessageId::of_address(&address))
+        }
     }
 }
 

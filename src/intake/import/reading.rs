@@ -24,8 +24,6 @@ const BATCH: usize = 1_000;
 #[derive(Default)]
 pub(in crate::intake) struct RowBatch {
     pub(in crate::intake) messages: Vec<Message>,
-    /// The line of each message.
-    lines: Vec<u64>,
     pub(in crate::intake) import: Import,
     /// The batch's part of the summary.
     pub(in crate::intake) seen: ImportSummary,
@@ -119,7 +117,7 @@ impl RowBatch {
                 let warnings = drafter.warnings(&message);
                 self.seen.note_warnings(item.line(), warnings);
                 self.messages.push(message);
-                self.lines.push(item.line());
+                self.import.lines.push(item.line());
             }
             Err(rejected) => self.import.rejected.push(rejected),
         }
@@ -148,14 +146,14 @@ impl RowBatch {
     pub(in crate::intake) fn halves(self) -> [Self; 2] {
         let mut first = self;
         let half = first.messages.len() / 2;
-        let begins = first.lines.get(half).copied().unwrap_or(u64::MAX);
+        let begins = first.import.lines.get(half).copied().unwrap_or(u64::MAX);
         let rejected = &mut first.import.rejected;
         let before = rejected.partition_point(|row| row.line < begins);
         let mut second = Self {
             messages: first.messages.split_off(half),
-            lines: first.lines.split_off(half),
             ..Self::default()
         };
+        second.import.lines = first.import.lines.split_off(half);
         second.import.rejected = first.import.rejected.split_off(before);
         for part in [&mut first, &mut second] {
             part.import.rows = (part.messages.len() + part.import.rejected.len()) as u64;
@@ -165,10 +163,11 @@ impl RowBatch {
 
     /// Rejects the batch's only message, which the database refuses.
     pub(super) fn reject(&mut self, error: &LedgerError) {
-        self.messages.clear();
-        for line in self.lines.drain(..) {
+        let lines = std::mem::take(&mut self.import.lines);
+        for (message, line) in self.messages.drain(..).zip(lines) {
             let rejected = RejectedRow {
                 line,
+                id: Some(message.id()),
                 column: None,
                 reason: RejectReason::StoreRefused,
                 detail: error.to_string(),

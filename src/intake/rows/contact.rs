@@ -35,6 +35,8 @@ pub struct Contact {
 pub struct Rejection {
     /// The first physical line of the row, counted from 1.
     pub line: u64,
+    /// The id that the row names, where it can be read; without one, the id that its address gives.
+    pub id: Option<MessageId>,
     /// The header of the wrong column; `None` if the whole row is wrong.
     pub column: Option<String>,
     pub reason: RejectReason,
@@ -130,6 +132,7 @@ impl RowReader {
         self.contact(record)
             .map_err(|(field, reason, detail)| Rejection {
                 line,
+                id: self.given_id(record),
                 column: field.and_then(|field| self.header(record, field)),
                 reason,
                 detail,
@@ -281,6 +284,17 @@ impl RowReader {
                 "the id is longer than 120 characters, or has a control character".to_owned();
             (of, RejectReason::IdInvalid, detail)
         })
+    }
+
+    /// The id of a rejected row, where it can be read.
+    fn given_id(&self, record: &StringRecord) -> Option<MessageId> {
+        match self.id(record).ok()? {
+            Some(id) => Some(id),
+            None => {
+                let address = self.address(record, &mut Vec::new()).ok()?;
+                Some(MessageId::of_address(&address))
+            }
+        }
     }
 
     fn agent(&self, record: &StringRecord) -> Option<AgentRef> {

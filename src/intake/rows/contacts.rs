@@ -258,8 +258,10 @@ impl Contacts {
     fn read(&self, place: RowPlace) -> Row {
         let line = place.line;
         let read = match self.misfit(place) {
+            // Its cells are not safe to read.
             Some(detail) => Err(Rejection {
                 line,
+                id: None,
                 column: None,
                 reason: RejectReason::RowMalformed,
                 detail,

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 
 use super::audit::{counts, record as record_operation};
 use super::{change, look, native};
+use crate::ledger::columns::message_id;
 use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Acceptance, Actor, AuditedOperation, Import, ImportCounts, ImportRecord, Ledger, LedgerError,
-    Manifest, OperationName, Publication, Result,
+    Manifest, MessageKey, MessageOrigin, OperationName, Publication, Result, UnusedBecause,
+    UnusedRow,
 };
 use crate::message::{CampaignId, Message};
 
@@ -104,6 +106,20 @@ impl Ledger {
         ))
     }
 
+    /// The rows of a campaign's files that did not become messages and name this id, or repeat the message with this id:
+    /// at most `limit`, the latest first.
+    pub async fn unused_rows(&self, key: &MessageKey, limit: usize) -> Result<Vec<UnusedRow>> {
+        let key = key.clone();
+        look!(in snapshot, self, LedgerCall::named("unused_rows"), |session| async {
+            let of = values![&key.campaign, &key.id, limit];
+            let mut rows = session.query(REJECTS_NAMED, of, rejected_row).await?;
+            rows.extend(session.query(DUPLICATES_NAMED, of, duplicate_row).await?);
+            rows.sort_by_key(|row| std::cmp::Reverse((row.origin.import, row.origin.line)));
+            rows.truncate(limit);
+            Ok(rows)
+        })
+    }
+
     /// Records that these messages are durable on the queue.
     ///
     /// A message that was taken since it was listed is not changed: its consumer may have settled it and returned it to
@@ -162,6 +178,62 @@ async fn end(
         RETURNING campaign, rows, accepted, duplicate, suppressed";
     let read = |row: &StoreRow<'_>| Ok((row.campaign(0)?, import_counts(row, 1)?));
     first(session, sql, values![number, now], read).await
+}
+
+/// The rejected rows that name an id.
+const REJECTS_NAMED: &str = "
+    SELECT i.begun_at, i.number, i.file, r.line, r.id, r.\"column\", r.reason, r.detail
+    FROM rejects r JOIN imports i ON i.number = r.import
+    WHERE r.campaign = $1 AND r.id = $2 ORDER BY r.number DESC LIMIT $3";
+
+/// The rows that name an id, or whose address belongs to the message with that id.
+const DUPLICATES_NAMED: &str = "
+    SELECT i.begun_at, i.number, i.file, d.line, d.given, d.id
+    FROM duplicates d JOIN imports i ON i.number = d.import
+    WHERE d.campaign = $1 AND (d.given = $2 OR d.id = $2) ORDER BY d.number DESC LIMIT $3";
+
+fn unused_row(row: &StoreRow<'_>, cause: UnusedBecause) -> Result<UnusedRow> {
+    Ok(UnusedRow {
+        at: row.time(0)?,
+        origin: MessageOrigin {
+            import: row.int(1)?,
+            file: row.text(2)?,
+            line: row.count(3)?,
+        },
+        id: message_id(row.str(4)?)?,
+        cause,
+    })
+}
+
+fn rejected_row(row: &StoreRow<'_>) -> Result<UnusedRow> {
+    let cause = UnusedBecause::Rejected {
+        column: row.text_or_none(5)?,
+        reason: row.word(6)?,
+        detail: row.text(7)?,
+    };
+    unused_row(row, cause)
+}
+
+fn duplicate_row(row: &StoreRow<'_>) -> Result<UnusedRow> {
+    let of = message_id(row.str(5)?)?;
+    unused_row(row, UnusedBecause::Duplicate { of })
+}
+
+/// The row from which a message was accepted.
+pub(super) async fn origin(
+    session: &impl StoreSession,
+    key: &MessageKey,
+) -> Result<Option<MessageOrigin>> {
+    let sql = "SELECT i.number, i.file, m.line FROM messages m JOIN imports i ON i.number = m.import
+        WHERE m.campaign = $1 AND m.id = $2 AND m.line IS NOT NULL";
+    let read = |row: &StoreRow<'_>| {
+        Ok(MessageOrigin {
+            import: row.int(0)?,
+            file: row.text(1)?,
+            line: row.count(2)?,
+        })
+    };
+    first(session, sql, values![&key.campaign, &key.id], read).await
 }
 
 async fn list(

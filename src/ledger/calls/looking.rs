@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::intake::origin;
 use super::look;
 use crate::ledger::columns::message_id;
 use crate::ledger::interceptor::LedgerCall;
@@ -348,6 +349,7 @@ async fn find(session: &impl StoreSession, key: &MessageKey) -> Result<Option<Me
         last_failure,
         journal: session.query(sql, of, read).await?,
         waits: waits(session, key).await?,
+        origin: origin(session, key).await?,
     }))
 }
 
@@ -381,6 +383,7 @@ fn rejected_row(row: &StoreRow<'_>) -> Result<(i64, String, RejectedRow)> {
         column: row.text_or_none(3)?,
         reason: row.word(4)?,
         detail: row.text(5)?,
+        id: row.text_or_none(6)?.map(|id| message_id(&id)).transpose()?,
     };
     Ok((row.int(0)?, row.text(1)?, rejected))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{CampaignId, RejectReason, closed_list};
+use crate::message::{CampaignId, MessageId, RejectReason, closed_list};
 
 /// What an import records in the same transaction as the messages that it offers.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Import {
     pub number: i64,
     /// How many rows of the file this batch accounts for: its messages and the rows below.
     pub rows: u64,
+    /// The physical line of each message's row, counted from 1, in the order of the messages.
+    pub lines: Vec<u64>,
     pub rejected: Vec<RejectedRow>,
     pub suppressed: u64,
     /// Rejected rows of an earlier file that this batch replaces. They are no longer listed, and count as duplicates of
@@ -141,11 +143,52 @@ impl ImportRecord {
     }
 }
 
+/// The row of a file from which a message was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MessageOrigin {
+    /// The number of the import.
+    pub import: i64,
+    /// The file's name, as the operator gave it.
+    pub file: String,
+    /// The physical line of the file, counted from 1.
+    pub line: u64,
+}
+
+/// A row of an import that did not become a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnusedRow {
+    /// When its import began.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub origin: MessageOrigin,
+    /// The row's id.
+    pub id: MessageId,
+    #[serde(flatten)]
+    pub cause: UnusedBecause,
+}
+
+/// Why a row did not become a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum UnusedBecause {
+    Rejected {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        column: Option<String>,
+        reason: RejectReason,
+        detail: String,
+    },
+    /// A message of the campaign had its id, or the address of its customer.
+    Duplicate { of: MessageId },
+}
+
 /// A rejected row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRow {
     /// The physical line of the file, counted from 1.
     pub line: u64,
+    /// The id that the row names, where it can be read; without one, the id that its address gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<MessageId>,
     pub column: Option<String>,
     pub reason: RejectReason,
     pub detail: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::imports::MessageOrigin;
 use super::standing::{Ending, Standing};
 use crate::message::{
     Address, CampaignId, Effects, Event, Failure, Message, MessageId, UnknownReason, WaitReason,
@@ -59,6 +60,18 @@ pub enum Acceptance {
     Known { queued: bool },
     /// The campaign has another message to this address.
     AddressTaken { by: MessageId },
+}
+
+impl Acceptance {
+    /// The message that has the id or the address of the message with the id `offered`, if it was not accepted.
+    #[must_use]
+    pub fn duplicate_of<'a>(&'a self, offered: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Accepted => None,
+            Self::Known { .. } => Some(offered),
+            Self::AddressTaken { by } => Some(by.as_str()),
+        }
+    }
 }
 
 /// A message that is to be published to the queue, as it was listed. See [`crate::ledger::Ledger::mark_queued`].
@@ -242,6 +255,9 @@ pub struct MessageRecord {
     pub journal: Vec<(Timestamp, Event)>,
     /// How often and why it was put off, in order.
     pub waits: Vec<WaitRow>,
+    /// The row from which it was accepted. `None`: a publisher sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<MessageOrigin>,
 }
 
 /// One time that a message was put off.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::ledger::columns::{column, keepable, ms};
 use crate::ledger::{Acceptance, Import, LedgerError, Result, Superseded};
-use crate::message::CampaignId;
+use crate::message::{CampaignId, MessageId};
 
 /// Adds a batch to its import's counts.
 pub(super) async fn count(
@@ -64,10 +64,10 @@ async fn reject(
     }
     let statement = transaction
         .prepare_cached(
-            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
-             SELECT $1, $2, line, \"column\", reason, detail
-             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
-                AS row (line, \"column\", reason, detail)",
+            "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail, id)
+             SELECT $1, $2, line, \"column\", reason, detail, id
+             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[])
+                AS row (line, \"column\", reason, detail, id)",
         )
         .await?;
     let rows = &import.rejected;
@@ -78,6 +78,10 @@ async fn reject(
         .collect();
     let reasons: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
     let details: Vec<_> = rows.iter().map(|row| keepable(&row.detail)).collect();
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| row.id.as_ref().map(MessageId::as_str))
+        .collect();
     transaction
         .execute(
             &statement,
@@ -88,7 +92,45 @@ async fn reject(
                 &columns,
                 &reasons,
                 &details,
+                &ids,
             ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Records the rows whose id or address a message had already.
+pub(super) async fn note_duplicates(
+    transaction: &Transaction<'_>,
+    campaign: &CampaignId,
+    import: &Import,
+    given: &[String],
+    acceptances: &[Acceptance],
+) -> Result<()> {
+    let (mut lines, mut rows, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    for ((id, acceptance), line) in given.iter().zip(acceptances).zip(&import.lines) {
+        let Some(of) = acceptance.duplicate_of(id) else {
+            continue;
+        };
+        lines.push(column(*line));
+        rows.push(id.as_str());
+        taken.push(of);
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(
+            "INSERT INTO duplicates (import, campaign, line, given, id)
+             SELECT $1, $2, line, given, id
+             FROM unnest($3::BIGINT[], $4::TEXT[], $5::TEXT[]) AS row (line, given, id)",
+        )
+        .await?;
+    let campaign = campaign.as_str();
+    transaction
+        .execute(
+            &statement,
+            &[&import.number, &campaign, &lines, &rows, &taken],
         )
         .await?;
     Ok(())

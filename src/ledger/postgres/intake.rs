@@ -22,12 +22,14 @@ impl PostgresStore {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let batch = MessageColumns::of(messages)?;
+        let batch = MessageColumns::of(messages, import)?;
         let accepting = on_client!(self, |client| async {
             let transaction = client.transaction().await?;
             let acceptances = accept(&transaction, campaign, &batch, now, queue_after).await?;
             if let Some(import) = import {
                 imports::count(&transaction, campaign, import, &acceptances, now).await?;
+                imports::note_duplicates(&transaction, campaign, import, &batch.ids, &acceptances)
+                    .await?;
             }
             transaction.commit().await?;
             Ok(acceptances)
@@ -57,11 +59,20 @@ struct MessageColumns {
     ids: Vec<String>,
     addresses: Vec<String>,
     payloads: Vec<String>,
+    /// The number of their import.
+    import: Option<i64>,
+    /// The lines of their rows, if they come from a file.
+    lines: Vec<Option<i64>>,
 }
 
 impl MessageColumns {
-    fn of(messages: &[Message]) -> Result<Self> {
+    fn of(messages: &[Message], import: Option<&Import>) -> Result<Self> {
+        let lines = import.map_or(&[][..], |import| &import.lines);
+        let lines = lines.iter().map(|line| Some(column(*line)));
+        let lines = lines.chain(std::iter::repeat(None));
         Ok(Self {
+            import: import.map(|import| import.number),
+            lines: lines.take(messages.len()).collect(),
             ids: messages
                 .iter()
                 .map(|message| message.id().as_str().to_owned())
@@ -111,10 +122,11 @@ async fn insert(
     let statement = transaction
         .prepare_cached(
             "WITH fresh AS (
-                INSERT INTO messages (campaign, id, address, payload, accepted_at)
-                SELECT $1, given.id, given.address, given.payload, $5
-                FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[])
-                    WITH ORDINALITY AS given (id, address, payload, n)
+                INSERT INTO messages (campaign, id, address, payload, accepted_at, import, line)
+                SELECT $1, given.id, given.address, given.payload, $5,
+                    CASE WHEN given.line IS NOT NULL THEN $7::BIGINT END, given.line
+                FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $8::BIGINT[])
+                    WITH ORDINALITY AS given (id, address, payload, line, n)
                 ORDER BY given.n
                 ON CONFLICT DO NOTHING RETURNING id, address),
              open AS (
@@ -133,6 +145,8 @@ async fn insert(
                 &batch.payloads,
                 &ms(now),
                 &ms(queue_after),
+                &batch.import,
+                &batch.lines,
             ],
         )
         .await

@@ -23,13 +23,21 @@ impl SqliteStore {
         now: Timestamp,
         queue_after: Timestamp,
     ) -> Result<Vec<Acceptance>> {
-        let offered = messages.iter().map(Offered::of);
-        let (campaign, messages) = (campaign.clone(), offered.collect::<Result<Vec<_>>>()?);
-        let import = import.cloned();
+        let mut offered = messages
+            .iter()
+            .map(Offered::of)
+            .collect::<Result<Vec<_>>>()?;
+        if let Some(import) = import {
+            for (message, line) in offered.iter_mut().zip(&import.lines) {
+                message.row = Some((import.number, column(*line)));
+            }
+        }
+        let (campaign, import) = (campaign.clone(), import.cloned());
         self.write(move |conn| {
-            let acceptances = accept(conn, &campaign, &messages, now, queue_after)?;
+            let acceptances = accept(conn, &campaign, &offered, now, queue_after)?;
             if let Some(import) = &import {
                 count(conn, &campaign, import, &acceptances, now)?;
+                note_duplicates(conn, &campaign, import, &offered, &acceptances)?;
             }
             Ok(acceptances)
         })
@@ -66,6 +74,8 @@ pub(super) struct Offered {
     id: MessageId,
     address: String,
     payload: String,
+    /// The number of its import, and the line of its row.
+    row: Option<(i64, i64)>,
 }
 
 impl Offered {
@@ -74,6 +84,7 @@ impl Offered {
             id: message.id(),
             address: message.customer.address.as_str().to_owned(),
             payload: to_json(message)?,
+            row: None,
         })
     }
 }
@@ -118,8 +129,8 @@ pub(super) fn insert(
 ) -> Result<bool> {
     let inserted = conn
         .prepare_cached(
-            "INSERT INTO messages (campaign, id, address, payload, accepted_at)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            "INSERT INTO messages (campaign, id, address, payload, accepted_at, import, line)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             campaign.as_str(),
@@ -127,6 +138,8 @@ pub(super) fn insert(
             message.address,
             message.payload,
             ms(now),
+            message.row.map(|(import, _)| import),
+            message.row.map(|(_, line)| line),
         ])
         .map_err(|error| LedgerError::from(error).in_campaign(campaign))?;
     Ok(inserted == 1)
@@ -213,6 +226,33 @@ fn publication(row: &Row<'_>) -> Result<Publication> {
     })
 }
 
+/// Records the rows whose id or address a message had already.
+fn note_duplicates(
+    conn: &Connection,
+    campaign: &CampaignId,
+    import: &Import,
+    messages: &[Offered],
+    acceptances: &[Acceptance],
+) -> Result<()> {
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO duplicates (import, campaign, line, given, id) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let rows = messages.iter().zip(acceptances).zip(&import.lines);
+    for ((message, acceptance), line) in rows {
+        let Some(of) = acceptance.duplicate_of(message.id.as_str()) else {
+            continue;
+        };
+        insert.execute(params![
+            import.number,
+            campaign.as_str(),
+            column(*line),
+            message.id.as_str(),
+            of,
+        ])?;
+    }
+    Ok(())
+}
+
 /// Adds a batch to its import's counts.
 fn count(
     conn: &Connection,
@@ -248,8 +288,8 @@ fn count(
         )));
     }
     let mut reject = conn.prepare_cached(
-        "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO rejects (import, campaign, line, \"column\", reason, detail, id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for row in &import.rejected {
         reject.execute(params![
@@ -259,6 +299,7 @@ fn count(
             row.column,
             row.reason.as_str(),
             row.detail,
+            row.id.as_ref().map(MessageId::as_str),
         ])?;
     }
     match &import.supersedes {

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{AuditRow, Ending, MessageRecord, Standing, WaitRow};
-use crate::message::{Assignee, Effects, Event};
+use crate::ledger::{
+    AuditRow, Ending, MessageOrigin, MessageRecord, Standing, UnusedBecause, UnusedRow, WaitRow,
+};
+use crate::message::{Assignee, Effects, Event, MessageId};
 use crate::operate::forecast::words;
 
 /// One event of a story.
@@ -15,13 +17,17 @@ pub struct StoryEvent {
     pub text: String,
 }
 
-/// All events of a message, in order.
-pub(super) fn of(record: &MessageRecord, operations: &[AuditRow]) -> Vec<StoryEvent> {
+/// All events of a message, in order. `rows`: other rows of files that name its id or have its address.
+pub(super) fn of(
+    id: &MessageId,
+    record: &MessageRecord,
+    operations: &[AuditRow],
+    rows: &[UnusedRow],
+) -> Vec<StoryEvent> {
     let event = |at: Timestamp, text: String| StoryEvent { at, text };
-    let mut events = vec![event(
-        record.accepted_at,
-        "Accepted: the ledger has recorded it.".to_owned(),
-    )];
+    let accepted = accepted_text(record.origin.as_ref());
+    let mut events = vec![event(record.accepted_at, accepted)];
+    events.extend(rows.iter().map(|row| event(row.at, repeated_text(id, row))));
     let mut intended = None;
     for (at, one) in &record.journal {
         let taken = match one {
@@ -48,6 +54,54 @@ pub(super) fn of(record: &MessageRecord, operations: &[AuditRow]) -> Vec<StoryEv
     // A stable sort: events of one moment stay in the order of their sources.
     events.sort_by_key(|event| event.at);
     events
+}
+
+fn accepted_text(origin: Option<&MessageOrigin>) -> String {
+    match origin {
+        Some(MessageOrigin { file, line, .. }) => {
+            format!("Accepted from line {line} of {file}: the ledger has recorded it.")
+        }
+        None => "Accepted from no file: a publisher or flexcast try sent it, or an earlier version of flexcast \
+                 imported it. The ledger has recorded it."
+            .to_owned(),
+    }
+}
+
+/// A row of a file that names the id of this message, or has its address.
+fn repeated_text(id: &MessageId, row: &UnusedRow) -> String {
+    let MessageOrigin { file, line, .. } = &row.origin;
+    match &row.cause {
+        UnusedBecause::Duplicate { .. } if row.id == *id => {
+            format!("Line {line} of {file} has the same id: it was not accepted, as a duplicate.")
+        }
+        UnusedBecause::Duplicate { .. } => format!(
+            "Line {line} of {file}, with the id {}, has the same address: it was not accepted, as a duplicate.",
+            row.id
+        ),
+        UnusedBecause::Rejected { .. } => format!("{} It has the same id.", unused_text(row)),
+    }
+}
+
+/// What became of a row that is no message.
+pub(super) fn unused_text(row: &UnusedRow) -> String {
+    let MessageOrigin { file, line, .. } = &row.origin;
+    match &row.cause {
+        UnusedBecause::Duplicate { of } if *of == row.id => {
+            format!("Line {line} of {file} was a duplicate: a message had its id.")
+        }
+        UnusedBecause::Duplicate { of } => {
+            format!("Line {line} of {file} was a duplicate: message {of} had its address.")
+        }
+        UnusedBecause::Rejected {
+            column,
+            reason,
+            detail,
+        } => {
+            let column = column.as_deref();
+            let column = column.map_or(String::new(), |column| format!(", column {column:?}"));
+            format!("Line {line} of {file}{column} was rejected as {reason}: {detail}.")
+        }
+    }
 }
 
 /// How long a call took, in words, from its intention.

@@ -1,7 +1,8 @@
 //! Why a message is where it is: its story in order, what holds it, what comes next, and where to look at Twilio.
 //!
-//! In: a campaign, and a message's id or customer's address. Out: the story, as data and in sentences. Always: it reads
-//! only; the customer's address is masked.
+//! In: a campaign, and a message's id or customer's address. Out: the story, as data and in sentences; for an id that no
+//! message has, the rows of files that name it and were rejected or duplicates. Always: it reads only; the customer's
+//! address is masked.
 
 mod events;
 mod next;
@@ -13,7 +14,10 @@ pub use twilio::AtTwilio;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{AuditFilter, AuditRow, MessageKey, MessageRecord, OperationName, Standing};
+use crate::ledger::{
+    AuditFilter, AuditRow, MessageKey, MessageRecord, OperationName, Standing, UnusedBecause,
+    UnusedRow,
+};
 use crate::message::{Address, CampaignId, Effects, Event, MessageId, Saga, masked};
 
 use super::campaigns::{definition, find};
@@ -22,6 +26,32 @@ use super::{OperateError, ReadModels};
 
 /// The most operations of a campaign that a story shows, the latest first.
 const OPERATIONS_MAX: usize = 1_000;
+
+/// The most rows of files that an answer shows, the latest first.
+const ROWS_MAX: usize = 20;
+
+/// What is known of an id or an address in a campaign.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum WhyAnswer {
+    /// A message has it.
+    Message(Box<Story>),
+    /// Rows of imported files name it, and none became a message with this id.
+    Rows(UnusedRows),
+}
+
+/// Rows of imported files that name an id and did not become its message.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnusedRows {
+    pub campaign: CampaignId,
+    pub id: MessageId,
+    /// The latest first.
+    pub rows: Vec<UnusedRow>,
+    /// What became of each row, in the order of the rows.
+    pub texts: Vec<String>,
+    /// What an operator can do.
+    pub next: String,
+}
 
 /// The story of one message.
 #[derive(Clone, Debug, Serialize)]
@@ -51,13 +81,25 @@ pub struct Story {
 }
 
 impl ReadModels {
-    /// The story of a message, by its id or by its customer's address.
+    /// What became of a message or a row, by its id or by its customer's address.
     ///
     /// # Errors
     ///
-    /// [`OperateError::NoCampaign`] and [`OperateError::NoMessage`] when there is no such campaign or message.
-    pub async fn why(&self, campaign: &CampaignId, named: &str) -> Result<Story, OperateError> {
-        let (key, record) = self.named_message(campaign, named).await?;
+    /// [`OperateError::NoCampaign`] and [`OperateError::NoMessage`] when there is no such campaign, or nothing in it has
+    /// this id or address.
+    pub async fn why(&self, campaign: &CampaignId, named: &str) -> Result<WhyAnswer, OperateError> {
+        match self.named_message(campaign, named).await? {
+            Named::Message(key, record) => {
+                let story = self.story(key, *record).await?;
+                Ok(WhyAnswer::Message(Box::new(story)))
+            }
+            Named::Rows(rows) => Ok(WhyAnswer::Rows(rows)),
+        }
+    }
+
+    async fn story(&self, key: MessageKey, record: MessageRecord) -> Result<Story, OperateError> {
+        let campaign = &key.campaign;
+        let rows = self.ledger.unused_rows(&key, ROWS_MAX).await?;
         let record_of_campaign = self.campaign(campaign).await?;
         let sender = definition(&record_of_campaign).ok();
         let sender = sender.and_then(|campaign| campaign.sender_of(&record.message).cloned());
@@ -76,7 +118,7 @@ impl ReadModels {
                 .map(|agent| agent.worker.clone()),
             sender,
             attempts: record.attempts,
-            events: events::of(&record, &operations),
+            events: events::of(&key.id, &record, &operations, &rows),
             now: next::now(&record, &holders),
             next: next::next(&key, &record, &holders),
             at_twilio: twilio::of(&effects(&record)),
@@ -90,27 +132,35 @@ impl ReadModels {
         &self,
         campaign: &CampaignId,
         named: &str,
-    ) -> Result<(MessageKey, MessageRecord), OperateError> {
+    ) -> Result<Named, OperateError> {
         find(&self.ledger, campaign).await?;
-        let key = |id| MessageKey {
-            campaign: campaign.clone(),
-            id,
+        let by_id = MessageId::parse(named).ok();
+        let address = Address::parse(named).ok();
+        let at_address = match &address {
+            Some(address) => self.ledger.at_address(campaign, address).await?,
+            None => None,
         };
-        let by_id = MessageId::parse(named).ok().map(key);
-        if let Some(key) = &by_id
-            && let Some(record) = self.ledger.find(key).await?
-        {
-            return Ok((key.clone(), record));
-        }
-        if let Ok(address) = Address::parse(named)
-            && let Some(id) = self.ledger.at_address(campaign, &address).await?
-        {
-            let key = key(id);
+        let by_address = address.map(|address| MessageId::of_address(&address));
+        let keys = |ids: [&Option<MessageId>; 2]| {
+            let ids = ids.into_iter().flatten().cloned();
+            let campaign = campaign.clone();
+            ids.map(move |id| MessageKey {
+                campaign: campaign.clone(),
+                id,
+            })
+        };
+        for key in keys([&by_id, &at_address]) {
             if let Some(record) = self.ledger.find(&key).await? {
-                return Ok((key, record));
+                return Ok(Named::Message(key, Box::new(record)));
             }
         }
-        match by_id {
+        for key in keys([&by_id, &by_address]) {
+            let rows = self.ledger.unused_rows(&key, ROWS_MAX).await?;
+            if !rows.is_empty() {
+                return Ok(Named::Rows(unused(key, rows)));
+            }
+        }
+        match keys([&by_id, &None]).next() {
             Some(key) => Err(no_message(&self.ledger, &key).await?),
             None => Err(OperateError::NoSuchMessage(campaign.clone())),
         }
@@ -143,6 +193,32 @@ impl ReadModels {
             }
         });
         Ok(rows)
+    }
+}
+
+/// What an id or an address names.
+enum Named {
+    Message(MessageKey, Box<MessageRecord>),
+    Rows(UnusedRows),
+}
+
+/// The answer about rows that did not become messages.
+fn unused(key: MessageKey, rows: Vec<UnusedRow>) -> UnusedRows {
+    let MessageKey { campaign, id } = key;
+    let latest = rows.first().map(|row| &row.cause);
+    let next = match latest {
+        Some(UnusedBecause::Duplicate { of }) => format!(
+            "Nothing. Message {of} is to the same customer: flexcast why {campaign} {of}"
+        ),
+        _ => "Correct the row in the file of rejects, and import that file.".to_owned(),
+    };
+    let texts = rows.iter().map(events::unused_text).collect();
+    UnusedRows {
+        texts,
+        next,
+        campaign,
+        id,
+        rows,
     }
 }
 

@@ -8,18 +8,20 @@ mod looking;
 mod steering;
 mod why;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flexcast::campaign::Campaign;
 use flexcast::clock::Clock;
+use flexcast::intake::{ContactsOptions, Input};
 use flexcast::ledger::{
     Acceptance, Actor, Ending, Ledger, MessageKey, Settlement, Standing, Stray, Taken,
 };
 use flexcast::message::{
-    CampaignId, DeadReason, Failure, FailureClass, Message, MessageId, UnknownReason,
+    CampaignId, Channel, DeadReason, Failure, FailureClass, Message, MessageId, UnknownReason,
 };
-use flexcast::operate::{Operations, ReadModels, Replacing};
+use flexcast::operate::{ImportRequest, Operations, ReadModels, Replacing};
 use flexcast::queue::Queue;
 use flexcast::queue::embedded::EmbeddedQueue;
 
@@ -76,6 +78,23 @@ impl Desk {
                 .await;
             assert_eq!(accepted.expect("it is there"), Acceptance::Accepted);
         }
+    }
+
+    /// Imports a file of contacts.
+    async fn import(&self, path: &Path) {
+        let record = self.read().campaign(&spring()).await;
+        let record = record.expect("it is applied");
+        let input = Input::open(path, &ContactsOptions::new(Channel::Sms));
+        let request = ImportRequest {
+            record: &record,
+            campaign: &spring_file(),
+            input: input.expect("a file of contacts"),
+            rejects: None,
+            again: false,
+        };
+        let operations = self.operations();
+        let importing = operations.import(request, &*self.queue, &|_| {}).await;
+        importing.expect("it is imported");
     }
 
     /// Ends message `n` as a consumer does.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flexcast::ledger::{Settlement, Taken, Wake};
 use flexcast::message::{Effects, Event, Failure, FailureClass, StepName, WaitReason};
-use flexcast::operate::{OperateError, Story, UnknownFinding};
+use flexcast::operate::{OperateError, Story, UnknownFinding, WhyAnswer};
 
 use super::{Desk, done, message, spring, unknown};
 
@@ -64,10 +64,16 @@ async fn told(desk: &Desk, ending: flexcast::ledger::Ending) -> Story {
     };
     let settling = desk.ledger.settle(&second, &events, &ended, now).await;
     settling.expect("the lease is good");
-    desk.read()
-        .why(&spring(), "crm-1")
-        .await
-        .expect("it is known")
+    story_of(desk, "crm-1").await
+}
+
+/// The story of a message of campaign spring.
+async fn story_of(desk: &Desk, named: &str) -> Story {
+    let answer = desk.read().why(&spring(), named).await;
+    match answer.expect("it is known") {
+        WhyAnswer::Message(story) => *story,
+        WhyAnswer::Rows(rows) => panic!("{named} is no message: {rows:?}"),
+    }
 }
 
 /// The texts of a story's events, and whether they are in order.
@@ -113,14 +119,13 @@ async fn a_story_has_the_steps_the_waits_and_the_end_in_order() {
             "Done: every step was executed",
         ],
     );
-    assert_eq!(texts(&story)[0], "Accepted: the ledger has recorded it.");
+    assert!(texts(&story)[0].starts_with("Accepted from no file: a publisher"));
     assert_eq!(story.now, "It is done: Twilio has it.");
     assert_eq!(story.at_twilio[0].sid, "IM1");
     assert_eq!(story.attempts, 1);
     // An operator may only have the customer's number.
     let number = message(1).customer.address;
-    let found = desk.read().why(&spring(), number.as_str()).await;
-    let found = found.expect("it is known");
+    let found = story_of(&desk, number.as_str()).await;
     assert_eq!(found.id.as_str(), "crm-1");
     let json = serde_json::to_string(&found).expect("JSON");
     assert!(!json.contains(number.as_str()), "{json}");
@@ -130,7 +135,7 @@ async fn a_story_has_the_steps_the_waits_and_the_end_in_order() {
 async fn a_story_names_what_holds_a_message_and_what_comes_next() {
     let desk = Desk::with_spring().await;
     desk.accept(2).await;
-    let why = async |id| desk.read().why(&spring(), id).await.expect("it is known");
+    let why = async |id| story_of(&desk, id).await;
     let story = why("crm-2").await;
     assert!(
         story.now.contains("No consumer is at work"),
@@ -163,6 +168,45 @@ async fn a_story_names_what_holds_a_message_and_what_comes_next() {
             "Operation settle on the message",
         ],
     );
+}
+
+/// The texts about the rows that name this id, and what comes next.
+async fn rows_of(desk: &Desk, named: &str) -> (Vec<String>, String) {
+    let answer = desk.read().why(&spring(), named).await;
+    match answer.expect("it is known") {
+        WhyAnswer::Message(story) => panic!("{named} is a message: {story:?}"),
+        WhyAnswer::Rows(rows) => (rows.texts, rows.next),
+    }
+}
+
+#[tokio::test]
+async fn a_message_names_its_row_and_a_row_without_a_message_what_became_of_it() {
+    let desk = Desk::with_spring().await;
+    let files = tempfile::tempdir().expect("a folder");
+    let import = async |name: &str, rows: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, format!("id,phone,name\n{rows}")).expect("it is written");
+        desk.import(&path).await;
+    };
+    import("a.csv", "crm-1,+12025550101,Ann\ncrm-2,12,Bob\n\ncrm-3,+12025550103,Cy\n").await;
+    import("b.csv", "crm-1,+12025550107,Ann\ncrm-8,+12025550103,Cy\n").await;
+
+    let story = story_of(&desk, "crm-3").await;
+    let first = texts(&story)[0];
+    assert!(first.starts_with("Accepted from line 5 of "), "{first}");
+    assert!(first.contains("a.csv: the ledger"), "{first}");
+    has(&story, &["with the id crm-8, has the same address"]);
+    let story = story_of(&desk, "crm-1").await;
+    has(&story, &["b.csv has the same id: it was not accepted"]);
+
+    let (texts, next) = rows_of(&desk, "crm-2").await;
+    assert!(texts[0].starts_with("Line 3 of "), "{texts:?}");
+    let is_told = texts[0].contains(", column \"phone\" was rejected as address_invalid: ");
+    assert!(is_told, "{texts:?}");
+    assert!(next.starts_with("Correct the row"), "{next}");
+    let (texts, next) = rows_of(&desk, "crm-8").await;
+    assert!(texts[0].ends_with("message crm-3 had its address."), "{texts:?}");
+    assert!(next.ends_with("flexcast why spring crm-3"), "{next}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::ledger::{LedgerError, Result};
 use super::limits::{LIVING, SCHEMA};
 
 /// The migrations of all editions, oldest first.
-const EDITIONS: [&str; 16] = [
+const EDITIONS: [&str; 17] = [
     include_str!("../../migrations/postgres/0001_ledger.sql"),
     include_str!("../../migrations/postgres/0002_undos.sql"),
     include_str!("../../migrations/postgres/0003_overtaken.sql"),
@@ -27,6 +27,7 @@ const EDITIONS: [&str; 16] = [
     include_str!("../../migrations/postgres/0014_starts.sql"),
     include_str!("../../migrations/postgres/0015_words_and_age.sql"),
     include_str!("../../migrations/postgres/0016_operations.sql"),
+    include_str!("../../migrations/postgres/0017_origins.sql"),
 ];
 
 /// The key of the advisory lock that serializes migrations: "flexcast" in ASCII.

@@ -37,6 +37,7 @@ const EDITIONS: &[M<'static>] = &[
         "../../migrations/sqlite/0011_words_and_age.sql"
     )),
     M::up(include_str!("../../migrations/sqlite/0012_operations.sql")),
+    M::up(include_str!("../../migrations/sqlite/0013_origins.sql")),
 ];
 
 /// How often a statement asks for the write lock, a millisecond apart, while another process has it: for five seconds,
