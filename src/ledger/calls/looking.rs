@@ -203,7 +203,7 @@ impl Ledger {
     ) -> Result<Vec<(i64, String, RejectedRow)>> {
         let campaign = campaign.clone();
         look!(self, LedgerCall::named("rejected_rows"), |session| async {
-            let sql = "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail
+            let sql = "SELECT r.number, i.file, r.line, r.\"column\", r.reason, r.detail, r.id
                  FROM rejects r JOIN imports i ON i.number = r.import
                  WHERE r.campaign = $1 AND r.number > $2 ORDER BY r.number LIMIT $3";
             let values = values![&campaign, after, limit];

@@ -8,8 +8,8 @@ use crate::support::flexcast::{FakeTwilio, Place};
 use crate::support::postgres::Database;
 
 /// The schema versions of this program.
-pub(super) const ON_SQLITE: i64 = 12;
-pub(super) const ON_POSTGRESQL: i64 = 16;
+pub(super) const ON_SQLITE: i64 = 13;
+pub(super) const ON_POSTGRESQL: i64 = 17;
 const OF_QUEUE: i64 = 1;
 
 /// A place where a campaign waits to be worked on.
