@@ -10,9 +10,12 @@ use crate::twilio::{CallError, Closed, failure, is_missing};
 
 use crate::engine::step::{Found, Past, Repeat, Step, StepContext, StepError};
 
-/// How often one look-up is tried, and the wait between two tries.
-const ASKED_MAX: u32 = 3;
-const ASKED_AGAIN: Duration = Duration::from_secs(1);
+/// The waits between the tries of one look-up that fails, in seconds.
+const WAITS_S: &[u64] = &[1, 1];
+
+/// The same for a step whose trace Twilio deletes after a time. If the look-up fails for good, the message is retried
+/// behind all messages that wait, when the trace may be gone.
+const WAITS_BEFORE_TRACE_GOES_S: &[u64] = &[1, 1, 2, 4, 8, 14];
 
 /// The result of a look-up.
 pub(in crate::engine) enum LookupResult {
@@ -54,18 +57,17 @@ pub(in crate::engine) async fn look(
 
 /// Looks for a possible but uncertain trace of a step.
 pub(in crate::engine) async fn hint(step: &dyn Step, context: &StepContext<'_>) -> LookupResult {
-    let mut tried = 1;
+    let mut waits = waits(step);
     loop {
         let looked = match step.hint(context).await {
             Ok(None) => LookupResult::Found(Found::Absent),
             Ok(Some(detail)) => LookupResult::Found(Found::Invisible(detail)),
             Err(error) => unanswered(step, error),
         };
-        if tried == ASKED_MAX || !may_pass(&looked) {
-            return looked;
+        match waits.next() {
+            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
+            _ => return looked,
         }
-        tried += 1;
-        tokio::time::sleep(ASKED_AGAIN).await;
     }
 }
 
@@ -74,7 +76,7 @@ pub(in crate::engine) async fn past(
     step: &dyn Step,
     context: &StepContext<'_>,
 ) -> Result<Past, LookupResult> {
-    let mut tried = 1;
+    let mut waits = waits(step);
     loop {
         let looked = match step.past(context).await {
             Ok(past) => return Ok(past),
@@ -84,11 +86,10 @@ pub(in crate::engine) async fn past(
                 looked => looked,
             },
         };
-        if tried == ASKED_MAX || !may_pass(&looked) {
-            return Err(looked);
+        match waits.next() {
+            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
+            _ => return Err(looked),
         }
-        tried += 1;
-        tokio::time::sleep(ASKED_AGAIN).await;
     }
 }
 
@@ -103,15 +104,22 @@ async fn in_one_way(
     context: &StepContext<'_>,
     check: AbsenceCheck,
 ) -> LookupResult {
-    let mut looked = ask(step, context, check).await;
-    for _ in 1..ASKED_MAX {
-        if !may_pass(&looked) {
-            break;
+    let mut waits = waits(step);
+    loop {
+        let looked = ask(step, context, check).await;
+        match waits.next() {
+            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
+            _ => return looked,
         }
-        tokio::time::sleep(ASKED_AGAIN).await;
-        looked = ask(step, context, check).await;
     }
-    looked
+}
+
+fn waits(step: &dyn Step) -> impl Iterator<Item = Duration> {
+    let waits = match step.trace_lasts() {
+        Some(_) => WAITS_BEFORE_TRACE_GOES_S,
+        None => WAITS_S,
+    };
+    waits.iter().copied().map(Duration::from_secs)
 }
 
 async fn ask(step: &dyn Step, context: &StepContext<'_>, check: AbsenceCheck) -> LookupResult {
@@ -140,7 +148,13 @@ fn unanswered(step: &dyn Step, error: StepError) -> LookupResult {
     }
 }
 
+/// Whether the look-up may succeed when it is tried again. After a 429 its lanes rest, and the next try waits for them.
 fn may_pass(looked: &LookupResult) -> bool {
-    let may = |class| matches!(class, FailureClass::Transient | FailureClass::Away);
+    let may = |class| {
+        matches!(
+            class,
+            FailureClass::Transient | FailureClass::Away | FailureClass::Throttled
+        )
+    };
     matches!(looked, LookupResult::Failed(failure) if may(failure.class))
 }

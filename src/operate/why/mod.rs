@@ -141,26 +141,18 @@ impl ReadModels {
             None => None,
         };
         let by_address = address.map(|address| MessageId::of_address(&address));
-        let keys = |ids: [&Option<MessageId>; 2]| {
-            let ids = ids.into_iter().flatten().cloned();
-            let campaign = campaign.clone();
-            ids.map(move |id| MessageKey {
-                campaign: campaign.clone(),
-                id,
-            })
-        };
-        for key in keys([&by_id, &at_address]) {
+        for key in keys(campaign, [&by_id, &at_address]) {
             if let Some(record) = self.ledger.find(&key).await? {
                 return Ok(Named::Message(key, Box::new(record)));
             }
         }
-        for key in keys([&by_id, &by_address]) {
+        for key in keys(campaign, [&by_id, &by_address]) {
             let rows = self.ledger.unused_rows(&key, ROWS_MAX).await?;
             if !rows.is_empty() {
                 return Ok(Named::Rows(unused(key, rows)));
             }
         }
-        match keys([&by_id, &None]).next() {
+        match keys(campaign, [&by_id, &None]).pop() {
             Some(key) => Err(no_message(&self.ledger, &key).await?),
             None => Err(OperateError::NoSuchMessage(campaign.clone())),
         }
@@ -200,6 +192,15 @@ impl ReadModels {
 enum Named {
     Message(MessageKey, Box<MessageRecord>),
     Rows(UnusedRows),
+}
+
+fn keys(campaign: &CampaignId, ids: [&Option<MessageId>; 2]) -> Vec<MessageKey> {
+    let ids = ids.into_iter().flatten();
+    let keys = ids.map(|id| MessageKey {
+        campaign: campaign.clone(),
+        id: id.clone(),
+    });
+    keys.collect()
 }
 
 /// The answer about rows that did not become messages.

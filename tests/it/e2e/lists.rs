@@ -130,6 +130,7 @@ async fn fill(ledger: &Ledger) {
             rows: 1,
             rejected: vec![RejectedRow {
                 line: 2,
+                id: None,
                 column: None,
                 reason: RejectReason::AddressInvalid,
                 detail: "no".to_owned(),

@@ -136,6 +136,7 @@ pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &Ledger) {
         .await;
     let rejected = |line| RejectedRow {
         line,
+        id: None,
         column: Some("phone".to_owned()),
         reason: RejectReason::AddressInvalid,
         detail: "no such number".to_owned(),
@@ -144,8 +145,7 @@ pub(super) async fn rejected_rows_are_read_page_by_page(ledger: &Ledger) {
         number: number.expect("begun"),
         rows: 2,
         rejected: vec![rejected(2), rejected(3)],
-        suppressed: 0,
-        supersedes: None,
+        ..Import::default()
     };
     ledger
         .accept(&spring(), &[], Some(&import), at(0), at(0))

@@ -31,12 +31,12 @@ async fn account_for(ledger: &Ledger, number: i64, ids: &[u32], second: i64) {
         rows: messages.len() as u64 + 1,
         rejected: vec![RejectedRow {
             line: 9,
+            id: None,
             column: None,
             reason: RejectReason::AddressInvalid,
             detail: "no".to_owned(),
         }],
-        suppressed: 0,
-        supersedes: None,
+        ..Import::default()
     };
     let campaign = spring();
     let accepting = ledger.accept(&campaign, &messages, Some(&import), at(second), at(second));

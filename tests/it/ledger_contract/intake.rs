@@ -1,6 +1,8 @@
 //! Accepting messages, and getting them onto the queue.
 
-use flexcast::ledger::{Acceptance, Import, Ledger, Manifest, Publication, RejectedRow, Wake};
+use flexcast::ledger::{
+    Acceptance, Import, Ledger, Manifest, MessageKey, Publication, RejectedRow, UnusedBecause, Wake,
+};
 use flexcast::message::{CampaignId, Message, MessageId, RejectReason, WaitReason};
 
 use super::fixture::{
@@ -102,6 +104,7 @@ pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &Ledger) {
     assert_ne!(first.expect("it has a number"), second);
     let rejected = |line| RejectedRow {
         line,
+        id: None,
         column: Some("phone".to_owned()),
         reason: RejectReason::AddressInvalid,
         detail: "too short for US".to_owned(),
@@ -113,7 +116,7 @@ pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &Ledger) {
             rows: 6,
             rejected: lines.map(rejected).to_vec(),
             suppressed: 1,
-            supersedes: None,
+            ..Import::default()
         };
         ledger
             .accept(&spring(), &messages, Some(&import), at(1), at(9))
@@ -141,6 +144,63 @@ pub(super) async fn an_imports_counts_move_with_its_messages(ledger: &Ledger) {
     assert!(refused.is_err(), "no such import: {refused:?}");
     let books = ledger.books(None).await.expect("it answers");
     assert_eq!(books.accepted, 4, "the refused batch left nothing behind");
+}
+
+pub(super) async fn each_row_of_a_file_is_found_by_its_id(ledger: &Ledger) {
+    apply_spring(ledger).await;
+    let campaign = spring();
+    let file = Manifest::of_file("a.csv");
+    let begun = ledger.begin_import(&campaign, &file, None, at(0)).await;
+    let number = begun.expect("it has a number");
+    let twin = Message {
+        id: Some(MessageId::parse("twin").expect("an id")),
+        ..message(2)
+    };
+    let rejected = RejectedRow {
+        line: 3,
+        id: MessageId::parse("bad").ok(),
+        column: Some("phone".to_owned()),
+        reason: RejectReason::AddressInvalid,
+        detail: "too short for US".to_owned(),
+    };
+    let import = Import {
+        number,
+        rows: 5,
+        lines: vec![2, 4, 5, 6],
+        rejected: vec![rejected],
+        ..Import::default()
+    };
+    let messages = [message(1), message(2), message(1), twin];
+    let accepting = ledger.accept(&campaign, &messages, Some(&import), at(1), at(9));
+    accepting.await.expect("it is taken");
+    accept_queued(ledger, &[message(7)]).await;
+
+    let origin = async |n| {
+        let found = ledger.find(&MessageKey::of(&message(n))).await;
+        let origin = found.expect("it answers").expect("it is known").origin;
+        origin.map(|origin| (origin.import, origin.file, origin.line))
+    };
+    assert_eq!(origin(2).await, Some((number, "a.csv".to_owned(), 4)));
+    assert_eq!(origin(7).await, None, "a publisher sent it");
+    let unused = async |id: &str| {
+        let key = MessageKey {
+            campaign: spring(),
+            id: MessageId::parse(id).expect("an id"),
+        };
+        let rows = ledger.unused_rows(&key, 10).await.expect("it answers");
+        let rows = rows.into_iter();
+        let rows = rows.map(|row| (row.origin.line, row.id.as_str().to_owned(), row.cause));
+        rows.collect::<Vec<_>>()
+    };
+    let duplicate = |of: &Message| UnusedBecause::Duplicate { of: of.id() };
+    let first = message(1).id().as_str().to_owned();
+    assert_eq!(unused(&first).await, [(5, first.clone(), duplicate(&message(1)))]);
+    let of_twin = [(6, "twin".to_owned(), duplicate(&message(2)))];
+    assert_eq!(unused("twin").await, of_twin);
+    assert_eq!(unused(message(2).id().as_str()).await, of_twin);
+    let bad = unused("bad").await;
+    assert!(matches!(&bad[..], [(3, _, UnusedBecause::Rejected { .. })]), "{bad:?}");
+    assert_eq!(unused("crm-nobody").await, []);
 }
 
 pub(super) async fn what_nobody_published_is_listed_when_its_time_has_come(ledger: &Ledger) {

@@ -99,6 +99,7 @@ on_every_store! {
     intake::one_id_and_one_address_are_each_accepted_once,
     intake::a_known_message_says_whether_somebody_brings_it,
     intake::an_imports_counts_move_with_its_messages,
+    intake::each_row_of_a_file_is_found_by_its_id,
     intake::what_nobody_published_is_listed_when_its_time_has_come,
     intake::a_late_mark_does_not_hide_what_was_given_back,
     leases::a_publishers_message_is_accepted_at_its_first_delivery,

@@ -140,6 +140,31 @@ async fn a_session_that_stands_without_its_participant_is_undone() {
     }
 }
 
+/// Put off, it would return behind all messages that wait. The trace of its call may be gone by then.
+#[tokio::test(start_paused = true)]
+async fn a_failing_look_up_is_tried_again_before_the_message_is_put_off() {
+    let failing = [
+        json!({"kind": "too_many_requests"}),
+        json!({"kind": "server_error", "status": 503, "when": "before"}),
+        json!({"kind": "lost_reply"}),
+    ];
+    for fault in failing {
+        let stage = Stage::new(TASK_NOW).await;
+        let mut look = fault.clone();
+        look["operation"] = json!("list_tasks");
+        look["first"] = json!(5);
+        let lost = json!({"operation": "create_interaction", "nth": [1], "kind": "lost_reply"});
+        stage.faults(&json!([lost, look]));
+        stage.accept(1).await;
+        stage.run().await;
+        stage.assert_done(1, &fault.to_string()).await;
+        let requests = stage.simulator.requests();
+        let looked = requests.iter().filter(|one| one.operation == "list_tasks");
+        assert!(looked.count() > 5, "{fault}");
+        assert_eq!(stage.record(0).await.waits, [], "{fault}");
+    }
+}
+
 /// Nobody can look: the operator is told, nothing is sent again.
 #[tokio::test(start_paused = true)]
 async fn what_can_never_be_looked_up_is_unknown() {

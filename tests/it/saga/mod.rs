@@ -12,6 +12,7 @@ mod standstill;
 pub(crate) mod strangers;
 mod stuck;
 mod succeeds;
+mod told;
 pub(crate) mod trap;
 pub(crate) mod trapped_ledger;
 mod trapped_queue;
