@@ -221,8 +221,9 @@ class Run:
                 self.broker("start")
                 self.restarts += 1
                 declared = time.time()
-            # Where most is done and few kills have fallen, they come closer together.
-            self.hurt(0.6 if len(self.kills) < 2.2 * progress * self.options.kills else 2.0)
+            # Where most is done and few kills have fallen, they come closer together. Of four kills one falls into a call.
+            wanted = (2 if self.options.cancel_at else 4) * self.options.kills
+            self.hurt(0.6 if len(self.kills) < progress * wanted else 2.0)
         for consumer in self.consumers:
             consumer.send_signal(signal.SIGTERM)
         for consumer in self.consumers:

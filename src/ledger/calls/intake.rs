@@ -224,7 +224,8 @@ pub(super) async fn origin(
     session: &impl StoreSession,
     key: &MessageKey,
 ) -> Result<Option<MessageOrigin>> {
-    let sql = "SELECT i.number, i.file, m.line FROM messages m JOIN imports i ON i.number = m.import
+    let sql =
+        "SELECT i.number, i.file, m.line FROM messages m JOIN imports i ON i.number = m.import
         WHERE m.campaign = $1 AND m.id = $2 AND m.line IS NOT NULL";
     let read = |row: &StoreRow<'_>| {
         Ok(MessageOrigin {

@@ -208,9 +208,9 @@ fn unused(key: MessageKey, rows: Vec<UnusedRow>) -> UnusedRows {
     let MessageKey { campaign, id } = key;
     let latest = rows.first().map(|row| &row.cause);
     let next = match latest {
-        Some(UnusedBecause::Duplicate { of }) => format!(
-            "Nothing. Message {of} is to the same customer: flexcast why {campaign} {of}"
-        ),
+        Some(UnusedBecause::Duplicate { of }) => {
+            format!("Nothing. Message {of} is to the same customer: flexcast why {campaign} {of}")
+        }
         _ => "Correct the row in the file of rejects, and import that file.".to_owned(),
     };
     let texts = rows.iter().map(events::unused_text).collect();

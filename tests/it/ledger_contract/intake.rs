@@ -194,12 +194,18 @@ pub(super) async fn each_row_of_a_file_is_found_by_its_id(ledger: &Ledger) {
     };
     let duplicate = |of: &Message| UnusedBecause::Duplicate { of: of.id() };
     let first = message(1).id().as_str().to_owned();
-    assert_eq!(unused(&first).await, [(5, first.clone(), duplicate(&message(1)))]);
+    assert_eq!(
+        unused(&first).await,
+        [(5, first.clone(), duplicate(&message(1)))]
+    );
     let of_twin = [(6, "twin".to_owned(), duplicate(&message(2)))];
     assert_eq!(unused("twin").await, of_twin);
     assert_eq!(unused(message(2).id().as_str()).await, of_twin);
     let bad = unused("bad").await;
-    assert!(matches!(&bad[..], [(3, _, UnusedBecause::Rejected { .. })]), "{bad:?}");
+    assert!(
+        matches!(&bad[..], [(3, _, UnusedBecause::Rejected { .. })]),
+        "{bad:?}"
+    );
     assert_eq!(unused("crm-nobody").await, []);
 }
 

@@ -188,7 +188,11 @@ async fn a_message_names_its_row_and_a_row_without_a_message_what_became_of_it()
         std::fs::write(&path, format!("id,phone,name\n{rows}")).expect("it is written");
         desk.import(&path).await;
     };
-    import("a.csv", "crm-1,+12025550101,Ann\ncrm-2,12,Bob\n\ncrm-3,+12025550103,Cy\n").await;
+    import(
+        "a.csv",
+        "crm-1,+12025550101,Ann\ncrm-2,12,Bob\n\ncrm-3,+12025550103,Cy\n",
+    )
+    .await;
     import("b.csv", "crm-1,+12025550107,Ann\ncrm-8,+12025550103,Cy\n").await;
 
     let story = story_of(&desk, "crm-3").await;
@@ -205,7 +209,10 @@ async fn a_message_names_its_row_and_a_row_without_a_message_what_became_of_it()
     assert!(is_told, "{texts:?}");
     assert!(next.starts_with("Correct the row"), "{next}");
     let (texts, next) = rows_of(&desk, "crm-8").await;
-    assert!(texts[0].ends_with("message crm-3 had its address."), "{texts:?}");
+    assert!(
+        texts[0].ends_with("message crm-3 had its address."),
+        "{texts:?}"
+    );
     assert!(next.ends_with("flexcast why spring crm-3"), "{next}");
 }
 
