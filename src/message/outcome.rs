@@ -290,6 +290,15 @@ pub enum FailureClass {
     Halt,
 }
 
+impl FailureClass {
+    /// Whether the same call may succeed when it is tried again. After a 429 its lanes rest, and the next try waits for
+    /// them.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Transient | Self::Throttled | Self::Away)
+    }
+}
+
 /// An attempt's failure, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

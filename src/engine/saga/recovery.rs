@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::message::{Failure, FailureClass};
+use crate::message::Failure;
 use crate::twilio::{CallError, Closed, failure, is_missing};
 
 use crate::engine::step::{Found, Past, Repeat, Step, StepContext, StepError};
@@ -13,8 +13,8 @@ use crate::engine::step::{Found, Past, Repeat, Step, StepContext, StepError};
 /// The waits between the tries of one look-up that fails, in seconds.
 const WAITS_S: &[u64] = &[1, 1];
 
-/// The same for a step whose trace Twilio deletes after a time. If the look-up fails for good, the message is retried
-/// behind all messages that wait, when the trace may be gone.
+/// The same for a step whose trace Twilio deletes after a time: half a minute, the longest wait outside the ledger. If
+/// every try fails, the message is retried behind all messages that wait, and the trace may be gone by then.
 const WAITS_BEFORE_TRACE_GOES_S: &[u64] = &[1, 1, 2, 4, 8, 14];
 
 /// The result of a look-up.
@@ -64,9 +64,8 @@ pub(in crate::engine) async fn hint(step: &dyn Step, context: &StepContext<'_>) 
             Ok(Some(detail)) => LookupResult::Found(Found::Invisible(detail)),
             Err(error) => unanswered(step, error),
         };
-        match waits.next() {
-            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
-            _ => return looked,
+        if !is_tried_again(&mut waits, &looked).await {
+            return looked;
         }
     }
 }
@@ -86,9 +85,8 @@ pub(in crate::engine) async fn past(
                 looked => looked,
             },
         };
-        match waits.next() {
-            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
-            _ => return Err(looked),
+        if !is_tried_again(&mut waits, &looked).await {
+            return Err(looked);
         }
     }
 }
@@ -107,13 +105,13 @@ async fn in_one_way(
     let mut waits = waits(step);
     loop {
         let looked = ask(step, context, check).await;
-        match waits.next() {
-            Some(wait) if may_pass(&looked) => tokio::time::sleep(wait).await,
-            _ => return looked,
+        if !is_tried_again(&mut waits, &looked).await {
+            return looked;
         }
     }
 }
 
+/// The waits between the tries of this step's look-up.
 fn waits(step: &dyn Step) -> impl Iterator<Item = Duration> {
     let waits = match step.trace_lasts() {
         Some(_) => WAITS_BEFORE_TRACE_GOES_S,
@@ -148,13 +146,12 @@ fn unanswered(step: &dyn Step, error: StepError) -> LookupResult {
     }
 }
 
-/// Whether the look-up may succeed when it is tried again. After a 429 its lanes rest, and the next try waits for them.
-fn may_pass(looked: &LookupResult) -> bool {
-    let may = |class| {
-        matches!(
-            class,
-            FailureClass::Transient | FailureClass::Away | FailureClass::Throttled
-        )
-    };
-    matches!(looked, LookupResult::Failed(failure) if may(failure.class))
+/// Waits before the next try of a look-up. `false`: the look-up has its result, or no try is left.
+async fn is_tried_again(waits: &mut impl Iterator<Item = Duration>, looked: &LookupResult) -> bool {
+    let may_pass = matches!(looked, LookupResult::Failed(failure) if failure.class.may_pass());
+    let wait = waits.next().filter(|_| may_pass);
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
+    }
+    wait.is_some()
 }

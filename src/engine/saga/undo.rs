@@ -112,7 +112,7 @@ impl Runner<'_> {
             match recovery::look(step, &self.context(), settle_time, check).await {
                 LookupResult::Found(Found::Ours(effects)) => self.stands(step, effects, origin)?,
                 LookupResult::Closed(closed) => return Err(closed.into()),
-                LookupResult::Failed(failure) if tried == TRIES || !may_pass(&failure) => {
+                LookupResult::Failed(failure) if tried == TRIES || !failure.class.may_pass() => {
                     return Ok(Some(failure.at(step.name())));
                 }
                 LookupResult::Failed(failure) => {
@@ -147,7 +147,7 @@ impl Runner<'_> {
                     Failure::new(FailureClass::Transient, detail)
                 }
             };
-            if tried == TRIES || !may_pass(&failure) {
+            if tried == TRIES || !failure.class.may_pass() {
                 return Ok(Err(failure.at(step.name())));
             }
             pause(&mut wait, &failure).await;
@@ -172,13 +172,6 @@ impl Runner<'_> {
 enum UndoQuestion {
     IsTakenUp,
     Undo,
-}
-
-fn may_pass(failure: &Failure) -> bool {
-    matches!(
-        failure.class,
-        FailureClass::Transient | FailureClass::Throttled | FailureClass::Away
-    )
 }
 
 async fn pause(wait: &mut Duration, failure: &Failure) {

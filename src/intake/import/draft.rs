@@ -79,7 +79,7 @@ impl<'a> Drafter<'a> {
 
     fn of_row(&self, row: &Row) -> Result<Message, RejectedRow> {
         let contact = match &row.outcome {
-            Ok(contact) => contact.clone(),
+            Ok(contact) => contact,
             Err(rejection) => {
                 return Err(RejectedRow {
                     line: rejection.line,
@@ -90,12 +90,10 @@ impl<'a> Drafter<'a> {
                 });
             }
         };
-        let address = contact.customer.address.clone();
-        let id = contact.id.clone();
-        self.of_contact(contact)
+        self.of_contact(contact.clone())
             .map_err(|(reason, detail)| RejectedRow {
                 line: row.line,
-                id: Some(id.unwrap_or_else(|| MessageId::of_address(&address))),
+                id: Some(contact.message_id()),
                 column: None,
                 reason,
                 detail,
@@ -159,14 +157,12 @@ fn given_id(line: &Line) -> Option<MessageId> {
         return None;
     };
     let json: serde_json::Value = serde_json::from_slice(text).ok()?;
-    match json.get("id").and_then(serde_json::Value::as_str) {
-        Some(id) => MessageId::parse(id).ok(),
-        None => {
-            let address = json.pointer("/customer/address")?.as_str()?;
-            let address = Address::parse(address).ok()?;
-            Some(MessageId::of_address(&address))
-        }
+    if let Some(id) = json.get("id").and_then(serde_json::Value::as_str) {
+        return MessageId::parse(id).ok();
     }
+    let address = json.pointer("/customer/address")?.as_str()?;
+    let address = Address::parse(address).ok()?;
+    Some(MessageId::of_address(&address))
 }
 
 /// The reject reason that corresponds to a consumer's dead-letter reason.

@@ -29,6 +29,15 @@ pub struct Contact {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Contact {
+    /// The id of the contact's message: the row's, or the hash of the address.
+    #[must_use]
+    pub fn message_id(&self) -> MessageId {
+        let of_address = || MessageId::of_address(&self.customer.address);
+        self.id.clone().unwrap_or_else(of_address)
+    }
+}
+
 /// Why a row cannot become a message. It never contains a full number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}{}: {reason}: {detail}", column.as_ref().map(|c| format!(", column {c:?}")).unwrap_or_default())]
@@ -288,13 +297,11 @@ impl RowReader {
 
     /// The id of a rejected row, where it can be read.
     fn given_id(&self, record: &StringRecord) -> Option<MessageId> {
-        match self.id(record).ok()? {
-            Some(id) => Some(id),
-            None => {
-                let address = self.address(record, &mut Vec::new()).ok()?;
-                Some(MessageId::of_address(&address))
-            }
+        if let Some(id) = self.id(record).ok()? {
+            return Some(id);
         }
+        let address = self.address(record, &mut Vec::new()).ok()?;
+        Some(MessageId::of_address(&address))
     }
 
     fn agent(&self, record: &StringRecord) -> Option<AgentRef> {

@@ -9,7 +9,7 @@ use crate::ledger::interceptor::LedgerCall;
 use crate::ledger::session::{StoreRow, StoreSession, first, values};
 use crate::ledger::{
     Acceptance, Actor, AuditedOperation, Import, ImportCounts, ImportRecord, Ledger, LedgerError,
-    Manifest, MessageKey, MessageOrigin, OperationName, Publication, Result, UnusedBecause,
+    Manifest, MessageKey, MessageOrigin, OperationName, Publication, Result, UnusedCause,
     UnusedRow,
 };
 use crate::message::{CampaignId, Message};
@@ -192,7 +192,7 @@ const DUPLICATES_NAMED: &str = "
     FROM duplicates d JOIN imports i ON i.number = d.import
     WHERE d.campaign = $1 AND (d.given = $2 OR d.id = $2) ORDER BY d.number DESC LIMIT $3";
 
-fn unused_row(row: &StoreRow<'_>, cause: UnusedBecause) -> Result<UnusedRow> {
+fn unused_row(row: &StoreRow<'_>, cause: UnusedCause) -> Result<UnusedRow> {
     Ok(UnusedRow {
         at: row.time(0)?,
         origin: MessageOrigin {
@@ -206,7 +206,7 @@ fn unused_row(row: &StoreRow<'_>, cause: UnusedBecause) -> Result<UnusedRow> {
 }
 
 fn rejected_row(row: &StoreRow<'_>) -> Result<UnusedRow> {
-    let cause = UnusedBecause::Rejected {
+    let cause = UnusedCause::Rejected {
         column: row.text_or_none(5)?,
         reason: row.word(6)?,
         detail: row.text(7)?,
@@ -216,7 +216,7 @@ fn rejected_row(row: &StoreRow<'_>) -> Result<UnusedRow> {
 
 fn duplicate_row(row: &StoreRow<'_>) -> Result<UnusedRow> {
     let of = message_id(row.str(5)?)?;
-    unused_row(row, UnusedBecause::Duplicate { of })
+    unused_row(row, UnusedCause::Duplicate { of })
 }
 
 /// The row from which a message was accepted.

@@ -164,13 +164,13 @@ pub struct UnusedRow {
     /// The row's id.
     pub id: MessageId,
     #[serde(flatten)]
-    pub cause: UnusedBecause,
+    pub cause: UnusedCause,
 }
 
 /// Why a row did not become a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
-pub enum UnusedBecause {
+pub enum UnusedCause {
     Rejected {
         #[serde(skip_serializing_if = "Option::is_none")]
         column: Option<String>,

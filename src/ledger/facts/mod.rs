@@ -28,7 +28,7 @@ pub use dead::{DeadCount, DeadRow, Stray, UpcomingUndo};
 pub use finishing::FinishedBy;
 pub use imports::{
     IMPORT_SEEN_FOR, Import, ImportCounts, ImportRecord, ImportReport, ImportState, Manifest,
-    MessageOrigin, RejectedRow, Superseded, UnusedBecause, UnusedRow,
+    MessageOrigin, RejectedRow, Superseded, UnusedCause, UnusedRow,
 };
 pub(super) use message::SHOWN_FOR;
 pub use message::{

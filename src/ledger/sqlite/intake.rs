@@ -29,7 +29,8 @@ impl SqliteStore {
             .collect::<Result<Vec<_>>>()?;
         if let Some(import) = import {
             for (message, line) in offered.iter_mut().zip(&import.lines) {
-                message.row = Some((import.number, column(*line)));
+                message.import = Some(import.number);
+                message.line = Some(column(*line));
             }
         }
         let (campaign, import) = (campaign.clone(), import.cloned());
@@ -74,8 +75,10 @@ pub(super) struct Offered {
     id: MessageId,
     address: String,
     payload: String,
-    /// The number of its import, and the line of its row.
-    row: Option<(i64, i64)>,
+    /// The number of its import, if it comes from a file.
+    import: Option<i64>,
+    /// The line of its row.
+    line: Option<i64>,
 }
 
 impl Offered {
@@ -84,7 +87,8 @@ impl Offered {
             id: message.id(),
             address: message.customer.address.as_str().to_owned(),
             payload: to_json(message)?,
-            row: None,
+            import: None,
+            line: None,
         })
     }
 }
@@ -138,8 +142,8 @@ pub(super) fn insert(
             message.address,
             message.payload,
             ms(now),
-            message.row.map(|(import, _)| import),
-            message.row.map(|(_, line)| line),
+            message.import,
+            message.line,
         ])
         .map_err(|error| LedgerError::from(error).in_campaign(campaign))?;
     Ok(inserted == 1)

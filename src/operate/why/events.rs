@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ledger::{
-    AuditRow, Ending, MessageOrigin, MessageRecord, Standing, UnusedBecause, UnusedRow, WaitRow,
+    AuditRow, Ending, MessageOrigin, MessageRecord, Standing, UnusedCause, UnusedRow, WaitRow,
 };
 use crate::message::{Assignee, Effects, Event, MessageId};
 use crate::operate::forecast::words;
@@ -19,15 +19,18 @@ pub struct StoryEvent {
 
 /// All events of a message, in order. `rows`: other rows of files that name its id or have its address.
 pub(super) fn of(
-    id: &MessageId,
     record: &MessageRecord,
     operations: &[AuditRow],
     rows: &[UnusedRow],
 ) -> Vec<StoryEvent> {
     let event = |at: Timestamp, text: String| StoryEvent { at, text };
+    let id = record.message.id();
     let accepted = accepted_text(record.origin.as_ref());
     let mut events = vec![event(record.accepted_at, accepted)];
-    events.extend(rows.iter().map(|row| event(row.at, repeated_text(id, row))));
+    events.extend(
+        rows.iter()
+            .map(|row| event(row.at, repeated_text(&id, row))),
+    );
     let mut intended = None;
     for (at, one) in &record.journal {
         let taken = match one {
@@ -71,14 +74,14 @@ fn accepted_text(origin: Option<&MessageOrigin>) -> String {
 fn repeated_text(id: &MessageId, row: &UnusedRow) -> String {
     let MessageOrigin { file, line, .. } = &row.origin;
     match &row.cause {
-        UnusedBecause::Duplicate { .. } if row.id == *id => {
+        UnusedCause::Duplicate { .. } if row.id == *id => {
             format!("Line {line} of {file} has the same id: it was not accepted, as a duplicate.")
         }
-        UnusedBecause::Duplicate { .. } => format!(
+        UnusedCause::Duplicate { .. } => format!(
             "Line {line} of {file}, with the id {}, has the same address: it was not accepted, as a duplicate.",
             row.id
         ),
-        UnusedBecause::Rejected { .. } => format!("{} It has the same id.", unused_text(row)),
+        UnusedCause::Rejected { .. } => format!("{} It has the same id.", unused_text(row)),
     }
 }
 
@@ -86,13 +89,13 @@ fn repeated_text(id: &MessageId, row: &UnusedRow) -> String {
 pub(super) fn unused_text(row: &UnusedRow) -> String {
     let MessageOrigin { file, line, .. } = &row.origin;
     match &row.cause {
-        UnusedBecause::Duplicate { of } if *of == row.id => {
+        UnusedCause::Duplicate { of } if *of == row.id => {
             format!("Line {line} of {file} was a duplicate: a message had its id.")
         }
-        UnusedBecause::Duplicate { of } => {
+        UnusedCause::Duplicate { of } => {
             format!("Line {line} of {file} was a duplicate: message {of} had its address.")
         }
-        UnusedBecause::Rejected {
+        UnusedCause::Rejected {
             column,
             reason,
             detail,

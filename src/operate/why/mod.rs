@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ledger::{
-    AuditFilter, AuditRow, MessageKey, MessageRecord, OperationName, Standing, UnusedBecause,
+    AuditFilter, AuditRow, MessageKey, MessageRecord, OperationName, Standing, UnusedCause,
     UnusedRow,
 };
 use crate::message::{Address, CampaignId, Effects, Event, MessageId, Saga, masked};
@@ -118,7 +118,7 @@ impl ReadModels {
                 .map(|agent| agent.worker.clone()),
             sender,
             attempts: record.attempts,
-            events: events::of(&key.id, &record, &operations, &rows),
+            events: events::of(&record, &operations, &rows),
             now: next::now(&record, &holders),
             next: next::next(&key, &record, &holders),
             at_twilio: twilio::of(&effects(&record)),
@@ -134,25 +134,34 @@ impl ReadModels {
         named: &str,
     ) -> Result<Named, OperateError> {
         find(&self.ledger, campaign).await?;
-        let by_id = MessageId::parse(named).ok();
-        let address = Address::parse(named).ok();
-        let at_address = match &address {
-            Some(address) => self.ledger.at_address(campaign, address).await?,
-            None => None,
+        let key = |id| MessageKey {
+            campaign: campaign.clone(),
+            id,
         };
-        let by_address = address.map(|address| MessageId::of_address(&address));
-        for key in keys(campaign, [&by_id, &at_address]) {
+        let by_id = MessageId::parse(named).ok().map(key);
+        let address = Address::parse(named).ok();
+        if let Some(key) = &by_id
+            && let Some(record) = self.ledger.find(key).await?
+        {
+            return Ok(Named::Message(key.clone(), Box::new(record)));
+        }
+        if let Some(address) = &address
+            && let Some(id) = self.ledger.at_address(campaign, address).await?
+        {
+            let key = key(id);
             if let Some(record) = self.ledger.find(&key).await? {
                 return Ok(Named::Message(key, Box::new(record)));
             }
         }
-        for key in keys(campaign, [&by_id, &by_address]) {
-            let rows = self.ledger.unused_rows(&key, ROWS_MAX).await?;
+        // A row without an id has the hash of its address as its id.
+        let by_address = address.map(|address| key(MessageId::of_address(&address)));
+        for key in by_id.iter().chain(&by_address) {
+            let rows = self.ledger.unused_rows(key, ROWS_MAX).await?;
             if !rows.is_empty() {
-                return Ok(Named::Rows(unused(key, rows)));
+                return Ok(Named::Rows(unused(key.clone(), rows)));
             }
         }
-        match keys(campaign, [&by_id, &None]).pop() {
+        match by_id {
             Some(key) => Err(no_message(&self.ledger, &key).await?),
             None => Err(OperateError::NoSuchMessage(campaign.clone())),
         }
@@ -194,21 +203,12 @@ enum Named {
     Rows(UnusedRows),
 }
 
-fn keys(campaign: &CampaignId, ids: [&Option<MessageId>; 2]) -> Vec<MessageKey> {
-    let ids = ids.into_iter().flatten();
-    let keys = ids.map(|id| MessageKey {
-        campaign: campaign.clone(),
-        id: id.clone(),
-    });
-    keys.collect()
-}
-
 /// The answer about rows that did not become messages.
 fn unused(key: MessageKey, rows: Vec<UnusedRow>) -> UnusedRows {
     let MessageKey { campaign, id } = key;
     let latest = rows.first().map(|row| &row.cause);
     let next = match latest {
-        Some(UnusedBecause::Duplicate { of }) => {
+        Some(UnusedCause::Duplicate { of }) => {
             format!("Nothing. Message {of} is to the same customer: flexcast why {campaign} {of}")
         }
         _ => "Correct the row in the file of rejects, and import that file.".to_owned(),

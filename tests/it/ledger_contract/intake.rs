@@ -1,7 +1,7 @@
 //! Accepting messages, and getting them onto the queue.
 
 use flexcast::ledger::{
-    Acceptance, Import, Ledger, Manifest, MessageKey, Publication, RejectedRow, UnusedBecause, Wake,
+    Acceptance, Import, Ledger, Manifest, MessageKey, Publication, RejectedRow, UnusedCause, Wake,
 };
 use flexcast::message::{CampaignId, Message, MessageId, RejectReason, WaitReason};
 
@@ -192,7 +192,7 @@ pub(super) async fn each_row_of_a_file_is_found_by_its_id(ledger: &Ledger) {
         let rows = rows.map(|row| (row.origin.line, row.id.as_str().to_owned(), row.cause));
         rows.collect::<Vec<_>>()
     };
-    let duplicate = |of: &Message| UnusedBecause::Duplicate { of: of.id() };
+    let duplicate = |of: &Message| UnusedCause::Duplicate { of: of.id() };
     let first = message(1).id().as_str().to_owned();
     assert_eq!(
         unused(&first).await,
@@ -203,10 +203,10 @@ pub(super) async fn each_row_of_a_file_is_found_by_its_id(ledger: &Ledger) {
     assert_eq!(unused(message(2).id().as_str()).await, of_twin);
     let bad = unused("bad").await;
     assert!(
-        matches!(&bad[..], [(3, _, UnusedBecause::Rejected { .. })]),
+        matches!(&bad[..], [(3, _, UnusedCause::Rejected { .. })]),
         "{bad:?}"
     );
-    assert_eq!(unused("crm-nobody").await, []);
+    assert_eq!(unused("no-row").await, []);
 }
 
 pub(super) async fn what_nobody_published_is_listed_when_its_time_has_come(ledger: &Ledger) {
